@@ -1,0 +1,101 @@
+//! Counts execs, and decides which of them are told at once.
+//!
+//! The maps hold the truth; records only give names to their keys. So a record that is lost costs
+//! a name for a second, never a count.
+
+use archtrace_ebpf::abi::{CellKey, ForeignCell, NativeCell, stat};
+use aya_ebpf::bindings::BPF_NOEXIST;
+use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
+
+use crate::kernel::add;
+use crate::state::{FOREIGN, NATIVE, count};
+
+/// Least time between two records of one key.
+const RECORD_INTERVAL_NS: u64 = 1_000_000_000;
+
+/// Counts an exec of a native binary. Returns the cell if it has not been told yet: the caller
+/// sends a record and then calls [`native_told`].
+#[inline(always)]
+pub(crate) fn native(key: &CellKey) -> Option<*mut NativeCell> {
+    let cell = match NATIVE.get_ptr_mut(key) {
+        Some(cell) => cell,
+        None => {
+            // Somebody else may have been first; then the insert fails and the look-up finds it.
+            let _ = NATIVE.insert(key, NativeCell { count: 0, sent_ns: 0 }, u64::from(BPF_NOEXIST));
+            let Some(cell) = NATIVE.get_ptr_mut(key) else {
+                count(stat::OTHER_NATIVE);
+                return None;
+            };
+            cell
+        }
+    };
+    // SAFETY: a map value; elements of preallocated maps stay readable, and the agent removes
+    // none that is in use.
+    unsafe {
+        add(&raw mut (*cell).count, 1);
+        ((*cell).sent_ns == 0).then_some(cell)
+    }
+}
+
+/// Remembers that a record went out for this cell.
+#[inline(always)]
+pub(crate) fn native_told(cell: *mut NativeCell) {
+    // SAFETY: as in `native`. Two CPUs may both find 0 and tell it twice, which is harmless.
+    unsafe { (*cell).sent_ns = bpf_ktime_get_ns() };
+}
+
+/// Counts an exec of any other kind. Returns the cell if a record is due: the caller sends it and
+/// then calls [`foreign_told`].
+#[inline(always)]
+pub(crate) fn foreign(key: &CellKey) -> Option<*mut ForeignCell> {
+    let cell = foreign_cell(key)?;
+    // SAFETY: as in `native`.
+    unsafe {
+        let now = bpf_ktime_get_ns();
+        add(&raw mut (*cell).count, 1);
+        (*cell).last_ns = now;
+        let sent = (*cell).sent_ns;
+        if sent == 0 || now.wrapping_sub(sent) >= RECORD_INTERVAL_NS {
+            return Some(cell);
+        }
+        add(&raw mut (*cell).suppressed, 1);
+    }
+    None
+}
+
+/// The cell of a key, made if there is none.
+#[inline(always)]
+pub(crate) fn foreign_cell(key: &CellKey) -> Option<*mut ForeignCell> {
+    if let Some(cell) = FOREIGN.get_ptr_mut(key) {
+        return Some(cell);
+    }
+    let fresh = ForeignCell { count: 0, suppressed: 0, cpu_ns: 0, processes: 0, last_ns: 0, sent_ns: 0 };
+    let _ = FOREIGN.insert(key, fresh, u64::from(BPF_NOEXIST));
+    let cell = FOREIGN.get_ptr_mut(key);
+    if cell.is_none() {
+        count(stat::OTHER_FOREIGN);
+    }
+    cell
+}
+
+/// Remembers that a record went out for this cell. Two CPUs may both send one within the same
+/// second: atomic exchange needs Linux 5.12, and a record too many costs nothing.
+#[inline(always)]
+pub(crate) fn foreign_told(cell: *mut ForeignCell) {
+    // SAFETY: as in `native`.
+    unsafe { (*cell).sent_ns = bpf_ktime_get_ns() };
+}
+
+/// A process of this cell more (`1`) or less (`-1` as two's complement).
+#[inline(always)]
+pub(crate) fn add_process(cell: *mut ForeignCell, change: i64) {
+    // SAFETY: as in `native`.
+    unsafe { add(&raw mut (*cell).processes, change as u64) };
+}
+
+/// CPU time of this cell.
+#[inline(always)]
+pub(crate) fn add_cpu(cell: *mut ForeignCell, ns: u64) {
+    // SAFETY: as in `native`.
+    unsafe { add(&raw mut (*cell).cpu_ns, ns) };
+}

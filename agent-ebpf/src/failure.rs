@@ -1,0 +1,125 @@
+//! An exec that the kernel refused.
+
+use archtrace_ebpf::abi::{CellKey, ident, mode, path_kind, stat};
+use aya_ebpf::helpers::generated::bpf_get_current_cgroup_id;
+
+use crate::kernel::{FileId, Head, Read, current, file_id, is_childs_of_agent};
+use crate::record::{Facts, Name};
+use crate::state::{FLIGHTS, Slot, config, count, scratch};
+use crate::{cells, names, pass, record};
+
+const ENOENT: i64 = -2;
+const ENOEXEC: i64 = -8;
+const ELIBBAD: i64 = -80;
+
+/// `bprm_execve` returned `ret`; `bprm` is as it left it.
+///
+/// Only what says something about the file is told: ENOEXEC, ELIBBAD, and ENOENT after a file was
+/// read (its interpreter is missing). A plain not-found is what every search along PATH makes.
+#[inline(always)]
+pub(crate) fn on_return<R: Read>(bprm: *const u8, ret: i64) {
+    if ret >= 0 {
+        return;
+    }
+    let task = current();
+    if is_childs_of_agent() {
+        count(stat::PROVEN_FAILURE);
+        return;
+    }
+    let head = Head::of::<R>(bprm);
+    if ret == ENOEXEC || ret == ELIBBAD || (ret == ENOENT && head.magic != 0) {
+        refused::<R>(task, bprm, head, (-ret) as i32);
+    }
+    pass::forget(task);
+}
+
+/// The same where only the system call's return is seen: no file, and the name as it was given.
+/// ENOENT is left out, because a plain not-found cannot be told from a missing interpreter.
+#[inline(always)]
+pub(crate) fn on_syscall_return(filename: *const u8, ret: i64) {
+    if ret != ENOEXEC && ret != ELIBBAD {
+        return;
+    }
+    if is_childs_of_agent() {
+        count(stat::PROVEN_FAILURE);
+        return;
+    }
+    let task = current();
+    // SAFETY: no arguments, no preconditions.
+    let cgroup = unsafe { bpf_get_current_cgroup_id() };
+    let errno = (-ret) as i32;
+    let nothing = FileId { inode: 0, dev: 0 };
+    if config!(header_hook) != 0
+        && let Some(flight) = FLIGHTS.get_ptr(task)
+    {
+        let key = pass::key_of(flight, cgroup, mode::FAILED);
+        // SAFETY: a map value that only this task's own events write.
+        let name = if unsafe { (*flight).path_kind } == path_kind::NONE {
+            Name::User(filename)
+        } else {
+            Name::Flight(flight)
+        };
+        tell(key, nothing, errno, core::ptr::null(), core::ptr::null(), name);
+        pass::forget(task);
+        return;
+    }
+    let Some(scratch) = scratch(Slot::Failure) else { return };
+    let inode = names::hash_user(scratch, config!(hash_seed), filename);
+    let key =
+        CellKey { cgroup, inode, dev: 0, machine: 0, mode: mode::FAILED, ident: ident::HASHED };
+    tell(key, nothing, errno, core::ptr::null(), core::ptr::null(), Name::User(filename));
+}
+
+#[inline(always)]
+fn refused<R: Read>(task: u64, bprm: *const u8, head: Head, errno: i32) {
+    // SAFETY: the kernel frees linux_binprm only after bprm_execve has returned.
+    let (filename, interp, file): (*const u8, *const u8, *const u8) = unsafe {
+        (
+            R::get(bprm, config!(binprm_filename)),
+            R::get(bprm, config!(binprm_interp)),
+            R::get(bprm, config!(binprm_file)),
+        )
+    };
+    // SAFETY: no arguments, no preconditions.
+    let cgroup = unsafe { bpf_get_current_cgroup_id() };
+    let interpreted = if interp == filename { core::ptr::null() } else { interp };
+    if let Some(flight) = FLIGHTS.get_ptr(task) {
+        let key = pass::key_of(flight, cgroup, mode::FAILED);
+        // SAFETY: a map value that only this task's own events write.
+        let name = if unsafe { (*flight).path_kind } == path_kind::NONE {
+            Name::Kernel { string: filename, file: core::ptr::null() }
+        } else {
+            Name::Flight(flight)
+        };
+        tell(key, FileId { inode: 0, dev: 0 }, errno, bprm, interpreted, name);
+        return;
+    }
+    let id = file_id::<R>(file);
+    let key = CellKey {
+        cgroup,
+        inode: id.inode,
+        dev: id.dev,
+        machine: head.machine,
+        mode: mode::FAILED,
+        ident: head.ident,
+    };
+    // The last file that was read: the script itself if its interpreter could not be opened.
+    let string = if head.is_script() { filename } else { interp };
+    tell(key, id, errno, bprm, interpreted, Name::Kernel { string, file });
+}
+
+#[inline(always)]
+fn tell(
+    key: CellKey,
+    running: FileId,
+    errno: i32,
+    bprm: *const u8,
+    interp: *const u8,
+    name: Name,
+) {
+    if let Some(cell) = cells::foreign(&key)
+        && record::send(Slot::Failure, &Facts { key, running, errno, bprm, interp, name })
+    {
+        cells::foreign_told(cell);
+    }
+}

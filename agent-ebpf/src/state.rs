@@ -1,0 +1,162 @@
+//! Maps, statistics and the configuration.
+//!
+//! Every map is bounded and preallocated: programs that may run in any context cannot allocate.
+//! The sizes are defaults; the agent's options change them before loading.
+
+use core::sync::atomic::AtomicU64;
+
+use archtrace_ebpf::abi::{
+    CellKey, Config, Flight, ForeignCell, INTERP_LEN, Interpreter, NativeCell, PATH_LEN, Record,
+    TrackedTask, stat,
+};
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{HashMap, PerCpuArray, RingBuf};
+
+use crate::kernel::add;
+
+/// Distinct native binaries x cgroups: 250 pods of some 30 binaries.
+#[map]
+pub(crate) static NATIVE: HashMap<CellKey, NativeCell> = HashMap::with_max_entries(8192, 0);
+
+/// The same for all that is not native.
+#[map]
+pub(crate) static FOREIGN: HashMap<CellKey, ForeignCell> = HashMap::with_max_entries(4096, 0);
+
+/// Emulated tasks alive: a QEMU guest has two.
+#[map]
+pub(crate) static TASKS: HashMap<u64, TrackedTask> = HashMap::with_max_entries(8192, 0);
+
+/// Execs of foreign files between their first pass and their end.
+#[map]
+pub(crate) static FLIGHTS: HashMap<u64, Flight> = HashMap::with_max_entries(384, 0);
+
+/// `linux_binprm` of execs that are inside `bprm_execve` (kretprobe only), by task.
+#[map]
+pub(crate) static INSIDE: HashMap<u64, u64> = HashMap::with_max_entries(1024, 0);
+
+/// What interpreter strings stand for (without the header hook only), by their hash.
+#[map]
+pub(crate) static INTERPRETERS: HashMap<u64, Interpreter> = HashMap::with_max_entries(1024, 0);
+
+/// Thread groups that the agent found running emulated, for the task iterator to take in.
+#[map]
+pub(crate) static ADOPT: HashMap<u32, CellKey> = HashMap::with_max_entries(1024, 0);
+
+/// Records on their way to the agent: 1,000 at the common size of some 400 bytes.
+#[map]
+pub(crate) static RECORDS: RingBuf = RingBuf::with_byte_size(512 * 1024, 0);
+
+#[map]
+static STATS: PerCpuArray<u64> = PerCpuArray::with_max_entries(stat::COUNT, 0);
+
+/// Where a record is put together. One slot for each kind of program: on a preemptible kernel one
+/// program is never entered twice on a CPU, but two different ones may be.
+#[map]
+static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(Slot::COUNT, 0);
+
+/// A record with room for its path. A string read at its end may overshoot by one name.
+#[repr(C)]
+pub(crate) struct Scratch {
+    pub(crate) record: Record,
+    pub(crate) path: [u8; PATH_LEN + INTERP_LEN],
+    pub(crate) flight: Flight,
+    pub(crate) words: [u64; INTERP_LEN / 8],
+}
+
+/// Which program uses a [`Scratch`].
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub(crate) enum Slot {
+    Exec,
+    Pass,
+    Failure,
+}
+
+impl Slot {
+    const COUNT: u32 = 3;
+}
+
+#[unsafe(no_mangle)]
+pub(crate) static CONFIG: Config = Config {
+    binprm_buf: 0,
+    binprm_file: 0,
+    binprm_filename: 0,
+    binprm_interp: 0,
+    file_inode: 0,
+    file_mnt: 0,
+    file_dentry: 0,
+    inode_ino: 0,
+    inode_sb: 0,
+    sb_dev: 0,
+    task_pid: 0,
+    task_tgid: 0,
+    task_real_parent: 0,
+    task_runtime: 0,
+    task_fs: 0,
+    fs_root_mnt: 0,
+    fs_root_dentry: 0,
+    dentry_parent: 0,
+    dentry_name: 0,
+    vfsmount_root: 0,
+    mount_mnt: 0,
+    mount_parent: 0,
+    mount_mountpoint: 0,
+    bprm_execve_args: 0,
+    agent_tgid: 0,
+    native_machine: 0,
+    native_class: 0,
+    header_hook: 0,
+    can_walk: 0,
+    has_task_pt_regs: 0,
+    hash_seed: 0,
+};
+
+/// Entries in [`TASKS`] plus entries in [`FLIGHTS`]: while it is 0, nothing emulated is alive, and
+/// the programs on fork and free end at this one load.
+#[unsafe(no_mangle)]
+static ALIVE: AtomicU64 = AtomicU64::new(0);
+
+/// Reads one field of the configuration.
+macro_rules! config {
+    ($field:ident) => {
+        $crate::state::read(&raw const $crate::state::CONFIG.$field)
+    };
+}
+pub(crate) use config;
+
+/// Volatile, because the compiler would otherwise put in the zeros above; the agent replaces them
+/// before the verifier sees the program.
+#[inline(always)]
+pub(crate) fn read<T: Copy>(field: *const T) -> T {
+    // SAFETY: only called by `config!`, with a field of an initialised static that nothing writes.
+    unsafe { field.read_volatile() }
+}
+
+pub(crate) fn anything_alive() -> bool {
+    // SAFETY: an aligned, initialised static. LLVM has no atomic load for BPF; a plain one of eight
+    // bytes is one instruction.
+    unsafe { ALIVE.as_ptr().read_volatile() != 0 }
+}
+
+pub(crate) fn one_more_alive() {
+    // SAFETY: an aligned static of this program, which the loader makes a map value.
+    unsafe { add(ALIVE.as_ptr(), 1) };
+}
+
+pub(crate) fn one_less_alive() {
+    // SAFETY: as in `one_more_alive`; adding -1 as two's complement.
+    unsafe { add(ALIVE.as_ptr(), u64::MAX) };
+}
+
+pub(crate) fn scratch(slot: Slot) -> Option<*mut Scratch> {
+    SCRATCH.get_ptr_mut(slot as u32)
+}
+
+/// Adds one to a statistic ([`stat`]).
+pub(crate) fn count(index: u32) {
+    if let Some(value) = STATS.get_ptr_mut(index) {
+        // SAFETY: a map value that lives as long as the map; per CPU, so that a plain add loses
+        // at most what an interrupting program adds in between.
+        unsafe { *value += 1 };
+    }
+}

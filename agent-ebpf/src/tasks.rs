@@ -1,0 +1,74 @@
+//! Tasks that run emulated code: who they are and what CPU time they used.
+//!
+//! A task counts from its exec (or from its birth, as a child of one) until it is freed:
+//! `sched_process_exit` comes before the last slice and the teardown of the address space.
+
+use archtrace_ebpf::abi::{CellKey, TrackedTask, stat};
+use aya_ebpf::bindings::{BPF_ANY, BPF_NOEXIST};
+
+use crate::cells;
+use crate::kernel::Read;
+use crate::state::{FLIGHTS, FOREIGN, TASKS, config, count, one_less_alive, one_more_alive};
+
+/// A task starts to count for `key`.
+#[inline(always)]
+pub(crate) fn begin(task: u64, key: CellKey, base_ns: u64, leader: bool) {
+    let entry = TrackedTask { key, base_ns, live_ns: 0, leader: u32::from(leader), _pad: 0 };
+    if TASKS.insert(task, entry, u64::from(BPF_NOEXIST)).is_err() {
+        // BPF_NOEXIST also fails if the address is known: a task that was freed unseen.
+        if TASKS.insert(task, entry, u64::from(BPF_ANY)).is_err() {
+            count(stat::LOST_TASK);
+            return;
+        }
+    } else {
+        one_more_alive();
+    }
+    if leader && let Some(cell) = cells::foreign_cell(&key) {
+        cells::add_process(cell, 1);
+    }
+}
+
+/// A task does not count any more: it was freed, or it executes something else.
+#[inline(always)]
+pub(crate) fn end<R: Read>(task: *const u8) {
+    let Some(entry) = TASKS.get_ptr_mut(task as u64) else { return };
+    // SAFETY: a map value that only this task's own events write; the task is alive.
+    let (key, base_ns, leader) = unsafe { ((*entry).key, (*entry).base_ns, (*entry).leader) };
+    if let Some(cell) = FOREIGN.get_ptr_mut(key) {
+        cells::add_cpu(cell, runtime::<R>(task).wrapping_sub(base_ns));
+        if leader != 0 {
+            cells::add_process(cell, -1);
+        }
+    }
+    if TASKS.remove(task as u64).is_ok() {
+        one_less_alive();
+    }
+}
+
+/// A task was born; it inherits emulation.
+#[inline(always)]
+pub(crate) fn inherit<R: Read>(parent: *const u8, child: *const u8) {
+    let Some(entry) = TASKS.get_ptr_mut(parent as u64) else { return };
+    // SAFETY: as in `end`; parent and child are alive while this event is handled.
+    let (key, pid, tgid): (_, u32, u32) = unsafe {
+        ((*entry).key, R::get(child, config!(task_pid)), R::get(child, config!(task_tgid)))
+    };
+    begin(child as u64, key, 0, pid == tgid);
+}
+
+/// A task is gone.
+#[inline(always)]
+pub(crate) fn freed<R: Read>(task: *const u8) {
+    end::<R>(task);
+    // An exec that ended without our seeing it, such as one that killed its process.
+    if FLIGHTS.remove(task as u64).is_ok() {
+        one_less_alive();
+    }
+}
+
+/// `se.sum_exec_runtime`, in nanoseconds.
+#[inline(always)]
+pub(crate) fn runtime<R: Read>(task: *const u8) -> u64 {
+    // SAFETY: the task is alive while a program runs that was handed it.
+    unsafe { R::get(task, config!(task_runtime)) }
+}

@@ -1,0 +1,114 @@
+//! What the programs must know of this kernel and this node before they are loaded.
+
+use archtrace_ebpf::abi::Config;
+use archtrace_facts::arch::Arch;
+
+use super::btf::{Btf, BtfError};
+
+/// Why the programs cannot be told where things are.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(crate) enum OffsetsError {
+    /// The BTF itself.
+    #[error(transparent)]
+    Btf(#[from] BtfError),
+    /// Nothing works without this one.
+    #[error("this kernel has no {0}")]
+    Missing(&'static str),
+}
+
+/// The configuration, and what had to be left out.
+#[derive(Debug)]
+pub(crate) struct Offsets {
+    pub(crate) config: Config,
+    pub(crate) missing: Vec<String>,
+}
+
+/// Resolves every offset from `btf`, the content of [`super::btf::VMLINUX`].
+///
+/// # Errors
+/// Malformed BTF, or a field without which no exec can be told from another.
+pub(crate) fn resolve(btf: &[u8], node: Arch) -> Result<Offsets, OffsetsError> {
+    let btf = Btf::parse(btf, &WANTED)?;
+    let need = |path| btf.offset(path).ok_or(OffsetsError::Missing(path));
+    let mut missing = Vec::new();
+    let binprm_buf = need("linux_binprm.buf")?;
+    if !binprm_buf.is_multiple_of(8) {
+        return Err(OffsetsError::Missing("linux_binprm.buf at a multiple of 8"));
+    }
+    let mut config = Config {
+        binprm_buf,
+        binprm_file: need("linux_binprm.file")?,
+        binprm_filename: need("linux_binprm.filename")?,
+        binprm_interp: need("linux_binprm.interp")?,
+        file_inode: need("file.f_inode")?,
+        inode_ino: need("inode.i_ino")?,
+        inode_sb: need("inode.i_sb")?,
+        sb_dev: need("super_block.s_dev")?,
+        task_pid: need("task_struct.pid")?,
+        task_tgid: need("task_struct.tgid")?,
+        task_real_parent: need("task_struct.real_parent")?,
+        task_runtime: need("task_struct.se.sum_exec_runtime")?,
+        bprm_execve_args: btf.arguments("bprm_execve").unwrap_or(0),
+        agent_tgid: std::process::id(),
+        native_machine: u32::from(node.machine()),
+        native_class: 2,
+        has_task_pt_regs: u32::from(btf.has_function("bpf_task_pt_regs")),
+        ..Config::default()
+    };
+    match walk(&btf, &mut config) {
+        Ok(()) => config.can_walk = 1,
+        Err(path) => missing.push(format!(
+            "this kernel has no {path}: relative names are shown as they were given"
+        )),
+    }
+    Ok(Offsets { config, missing })
+}
+
+/// What the walk from a file to its path needs: all or nothing.
+fn walk(btf: &Btf<'_>, config: &mut Config) -> Result<(), &'static str> {
+    let fields = [
+        (&mut config.file_mnt, "file.f_path.mnt"),
+        (&mut config.file_dentry, "file.f_path.dentry"),
+        (&mut config.task_fs, "task_struct.fs"),
+        (&mut config.fs_root_mnt, "fs_struct.root.mnt"),
+        (&mut config.fs_root_dentry, "fs_struct.root.dentry"),
+        (&mut config.dentry_parent, "dentry.d_parent"),
+        (&mut config.dentry_name, "dentry.d_name.name"),
+        (&mut config.vfsmount_root, "vfsmount.mnt_root"),
+        (&mut config.mount_mnt, "mount.mnt"),
+        (&mut config.mount_parent, "mount.mnt_parent"),
+        (&mut config.mount_mountpoint, "mount.mnt_mountpoint"),
+    ];
+    for (field, path) in fields {
+        *field = btf.offset(path).ok_or(path)?;
+    }
+    Ok(())
+}
+
+const WANTED: [&str; 12] = [
+    "linux_binprm",
+    "file",
+    "inode",
+    "super_block",
+    "task_struct",
+    "fs_struct",
+    "dentry",
+    "vfsmount",
+    "mount",
+    "bprm_execve",
+    "bpf_task_pt_regs",
+    "security_bprm_check",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_kernel_has_all_of_them() {
+        let bytes = std::fs::read(super::super::btf::VMLINUX).expect("a kernel with BTF");
+        let offsets = resolve(&bytes, Arch::Amd64).expect("all that is needed");
+        assert_eq!(offsets.missing, Vec::<String>::new());
+        assert_eq!(offsets.config.can_walk, 1);
+    }
+}

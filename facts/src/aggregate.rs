@@ -1,0 +1,337 @@
+//! Kernel counters and names become facts; what changed since it was last told is remembered.
+//!
+//! The kernel counts by inode, people think in names: several counters may feed one fact (a file
+//! that was replaced in place). Counters arrive before or after their name, in any order.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
+use std::time::SystemTime;
+
+use crate::fact::{Fact, FactId, FactKey, Mode};
+
+/// What a kernel counter shows: all cumulative, but `processes`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// Execs.
+    pub count: u64,
+    /// CPU time in nanoseconds.
+    pub cpu_ns: u64,
+    /// Processes alive.
+    pub processes: u64,
+    /// When the last exec was.
+    pub last: SystemTime,
+}
+
+/// What changed since it was last asked for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Changes {
+    /// Facts that are new or have new numbers.
+    pub upserts: Vec<Fact>,
+    /// Facts that are not kept any more.
+    pub removed: Vec<FactId>,
+}
+
+/// The facts of one node in one epoch. `C` identifies a kernel counter.
+#[derive(Debug)]
+pub struct Table<C> {
+    counters: HashMap<C, Counter>,
+    facts: HashMap<FactId, Entry>,
+    dirty: HashSet<FactId>,
+    removed: HashSet<FactId>,
+    capacity: usize,
+}
+
+/// The table holds as many facts as it was made for; this one has no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the table of facts is full")]
+pub struct Full;
+
+#[derive(Debug)]
+struct Counter {
+    fact: Option<FactId>,
+    reading: Reading,
+}
+
+#[derive(Debug)]
+struct Entry {
+    fact: Fact,
+    /// Counters that feed it.
+    counters: usize,
+}
+
+impl<C: Copy + Eq + Hash> Table<C> {
+    /// A table of at most `capacity` facts.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            counters: HashMap::new(),
+            facts: HashMap::new(),
+            dirty: HashSet::new(),
+            removed: HashSet::new(),
+            capacity,
+        }
+    }
+
+    /// How many facts there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.facts.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.facts.is_empty()
+    }
+
+    /// Whether a counter has its name.
+    #[must_use]
+    pub fn is_named(&self, counter: C) -> bool {
+        self.counters.get(&counter).is_some_and(|counter| counter.fact.is_some())
+    }
+
+    /// The name of a counter, if it has one.
+    #[must_use]
+    pub fn name_of(&self, counter: C) -> Option<&FactKey> {
+        let id = self.counters.get(&counter)?.fact?;
+        self.facts.get(&id).map(|entry| &entry.fact.key)
+    }
+
+    /// Names a counter, of which something was seen at `time`. The first name stays: programs that
+    /// go by several (busybox) share an inode, and so a counter.
+    ///
+    /// # Errors
+    /// [`Full`] if this would be one fact more than the table holds.
+    pub fn name(&mut self, counter: C, key: FactKey, time: SystemTime) -> Result<(), Full> {
+        if self.is_named(counter) {
+            return Ok(());
+        }
+        let id = key.id();
+        if !self.facts.contains_key(&id) && self.facts.len() >= self.capacity {
+            return Err(Full);
+        }
+        let entry = self.facts.entry(id).or_insert_with(|| Entry {
+            fact: Fact { key, count: 0, processes: 0, cpu_ns: 0, first_seen: time, last_seen: time },
+            counters: 0,
+        });
+        entry.counters += 1;
+        entry.fact.first_seen = entry.fact.first_seen.min(time);
+        entry.fact.last_seen = entry.fact.last_seen.max(time);
+        let counter = self.counters.entry(counter).or_insert_with(|| Counter::new(time));
+        counter.fact = Some(id);
+        let so_far = counter.reading;
+        entry.add(Reading::zero(time), so_far);
+        self.removed.remove(&id);
+        self.dirty.insert(id);
+        Ok(())
+    }
+
+    /// Takes a reading of a counter.
+    pub fn read(&mut self, counter: C, reading: Reading) {
+        let counter = self.counters.entry(counter).or_insert_with(|| Counter::new(reading.last));
+        let before = counter.reading;
+        // CPU time is sampled from several places at different moments and may seem to step back.
+        let reading = Reading {
+            count: reading.count.max(before.count),
+            cpu_ns: reading.cpu_ns.max(before.cpu_ns),
+            ..reading
+        };
+        counter.reading = reading;
+        if before == reading {
+            return;
+        }
+        if let Some(id) = counter.fact
+            && let Some(entry) = self.facts.get_mut(&id)
+        {
+            entry.add(before, reading);
+            self.dirty.insert(id);
+        }
+    }
+
+    /// A counter is gone. What it counted stays in its fact; a fact without counters is given up
+    /// (whoever was told of it keeps it as history).
+    pub fn forget(&mut self, counter: C) {
+        let Some(Counter { fact: Some(id), reading }) = self.counters.remove(&counter) else {
+            return;
+        };
+        let Some(entry) = self.facts.get_mut(&id) else { return };
+        entry.fact.processes = entry.fact.processes.saturating_sub(reading.processes);
+        entry.counters -= 1;
+        if entry.counters == 0 {
+            self.facts.remove(&id);
+            self.dirty.remove(&id);
+            self.removed.insert(id);
+        } else {
+            self.dirty.insert(id);
+        }
+    }
+
+    /// Whether [`Table::take_changes`] would return anything.
+    #[must_use]
+    pub fn has_changes(&self) -> bool {
+        !self.dirty.is_empty() || !self.removed.is_empty()
+    }
+
+    /// At most `limit` changes, which are not told again. Facts that somebody should act on come
+    /// first.
+    pub fn take_changes(&mut self, limit: usize) -> Changes {
+        let mut ids: Vec<_> = self.dirty.iter().copied().collect();
+        ids.sort_unstable_by_key(|id| (self.is_native(*id), *id));
+        ids.truncate(limit);
+        for id in &ids {
+            self.dirty.remove(id);
+        }
+        let upserts = ids.iter().filter_map(|id| self.facts.get(id)).map(|entry| entry.fact.clone());
+        Changes {
+            upserts: upserts.collect(),
+            removed: std::mem::take(&mut self.removed).into_iter().collect(),
+        }
+    }
+
+    /// All facts; nothing counts as changed afterwards.
+    pub fn take_snapshot(&mut self) -> Vec<Fact> {
+        self.dirty.clear();
+        self.removed.clear();
+        self.facts.values().map(|entry| entry.fact.clone()).collect()
+    }
+
+    fn is_native(&self, id: FactId) -> bool {
+        self.facts.get(&id).is_some_and(|entry| entry.fact.key.mode == Mode::Native)
+    }
+}
+
+impl Counter {
+    fn new(time: SystemTime) -> Self {
+        Self { fact: None, reading: Reading::zero(time) }
+    }
+}
+
+impl Reading {
+    fn zero(time: SystemTime) -> Self {
+        Self { count: 0, cpu_ns: 0, processes: 0, last: time }
+    }
+}
+
+impl Entry {
+    /// A counter went from `before` to `now`.
+    fn add(&mut self, before: Reading, now: Reading) {
+        let Fact { count, processes, cpu_ns, last_seen, .. } = &mut self.fact;
+        *count += now.count - before.count;
+        *cpu_ns += now.cpu_ns - before.cpu_ns;
+        *processes = (*processes + now.processes).saturating_sub(before.processes);
+        *last_seen = (*last_seen).max(now.last);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arch::Arch;
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    fn key(binary: &str) -> FactKey {
+        FactKey {
+            cgroup: "/".to_owned(),
+            binary: binary.to_owned(),
+            path_resolved: true,
+            arch: Arch::Arm64,
+            mode: Mode::Emulated,
+            emulator: Some("/qemu".to_owned()),
+            cause: None,
+        }
+    }
+
+    fn reading(count: u64, cpu_ns: u64, processes: u64, last: u64) -> Reading {
+        Reading { count, cpu_ns, processes, last: at(last) }
+    }
+
+    #[test]
+    fn counts_wait_for_their_name() {
+        let mut table = Table::new(10);
+        table.read(1, reading(3, 50, 1, 5));
+        assert!(!table.has_changes());
+        table.name(1, key("/a"), at(2)).expect("room");
+        let fact = &table.take_changes(10).upserts[0];
+        assert_eq!((fact.count, fact.cpu_ns, fact.processes), (3, 50, 1));
+        assert_eq!((fact.first_seen, fact.last_seen), (at(2), at(5)));
+        assert!(!table.has_changes());
+    }
+
+    #[test]
+    fn counters_of_one_name_add_up_and_outlive_each_other() {
+        let mut table = Table::new(10);
+        for counter in [1, 2] {
+            table.name(counter, key("/a"), at(1)).expect("room");
+            table.read(counter, reading(5, 10, 1, 2));
+        }
+        table.forget(1);
+        let fact = &table.take_changes(10).upserts[0];
+        assert_eq!((fact.count, fact.cpu_ns, fact.processes), (10, 20, 1));
+        table.forget(2);
+        let changes = table.take_changes(10);
+        assert_eq!((changes.upserts.len(), changes.removed), (0, vec![key("/a").id()]));
+    }
+
+    #[test]
+    fn time_that_seems_to_step_back_is_not_counted_twice() {
+        let mut table = Table::new(10);
+        table.name(1, key("/a"), at(1)).expect("room");
+        for cpu_ns in [100, 95, 105] {
+            table.read(1, reading(1, cpu_ns, 1, 2));
+        }
+        assert_eq!(table.take_changes(10).upserts[0].cpu_ns, 105);
+    }
+
+    #[test]
+    fn what_somebody_should_act_on_is_told_first() {
+        let mut table = Table::new(10);
+        for counter in 0..5 {
+            let mut native = key(&format!("/{counter}"));
+            native.mode = Mode::Native;
+            table.name(counter, native, at(1)).expect("room");
+        }
+        table.name(9, key("/emulated"), at(1)).expect("room");
+        assert_eq!(table.take_changes(1).upserts[0].key.binary, "/emulated");
+    }
+
+    #[test]
+    fn a_full_table_says_so_and_keeps_what_it_has() {
+        let mut table = Table::new(1);
+        assert_eq!(table.name(1, key("/a"), at(1)), Ok(()));
+        assert_eq!(table.name(2, key("/b"), at(1)), Err(Full));
+        assert_eq!(table.name(3, key("/a"), at(1)), Ok(()));
+        assert_eq!(table.take_snapshot().len(), 1);
+    }
+
+    proptest! {
+        /// Whatever the order of names, readings and deltas: what was told adds up.
+        #[test]
+        fn deltas_add_up_to_the_counters(steps in prop::collection::vec((0_u8..6, 0_u8..3, 0_u64..9), 1..60)) {
+            let mut table = Table::new(100);
+            let mut counters = HashMap::<u8, Reading>::new();
+            let mut told = HashMap::new();
+            for (counter, action, by) in steps {
+                match action {
+                    0 => {
+                        let now = counters.entry(counter).or_insert(reading(0, 0, 0, 0));
+                        now.count += by;
+                        table.read(counter, *now);
+                    }
+                    1 => table.name(counter, key(&format!("/{}", counter / 2)), at(0)).expect("room"),
+                    _ => told.extend(table.take_changes(2).upserts.into_iter().map(|fact| (fact.key.clone(), fact.count))),
+                }
+            }
+            for counter in 0..6 {
+                table.name(counter, key(&format!("/{}", counter / 2)), at(0)).expect("room");
+            }
+            told.extend(table.take_changes(100).upserts.into_iter().map(|fact| (fact.key.clone(), fact.count)));
+            let counted: u64 = counters.values().map(|reading| reading.count).sum();
+            prop_assert_eq!(told.values().sum::<u64>(), counted);
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! The vocabulary: what is known of a binary, what happened, what was lost.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::SystemTime;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::arch::Arch;
+
+/// Defines an enum whose variants have one spelling each: in JSON, tables, flags and the store.
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident, $what:literal { $($(#[$vmeta:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $name { $($(#[$vmeta])* $variant),+ }
+
+        impl $name {
+            /// Every value, in order.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The one spelling that people and machines see.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = UnknownWord;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::ALL.iter().copied().find(|value| value.as_str() == text).ok_or_else(|| {
+                    let known: Vec<_> = Self::ALL.iter().map(|value| value.as_str()).collect();
+                    UnknownWord { text: text.to_owned(), what: $what, known: known.join(", ") }
+                })
+            }
+        }
+    };
+}
+
+/// A word that is none of those a type has.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("'{text}' is no {what}; the known ones are {known}")]
+pub struct UnknownWord {
+    text: String,
+    what: &'static str,
+    known: String,
+}
+
+words! {
+    /// How a binary ran.
+    Mode, "execution mode" {
+        /// By the CPU, as the node's own instruction set.
+        Native = "native",
+        /// By the CPU, in its 32-bit mode.
+        Compat = "compat",
+        /// By another program that interprets its instructions.
+        Emulated = "emulated",
+        /// Not at all: the kernel refused to execute it.
+        Failed = "failed",
+    }
+}
+
+words! {
+    /// Why the kernel refused an exec.
+    Cause, "cause" {
+        /// An ELF file of a machine that this node neither runs nor emulates.
+        ForeignElf = "foreign_elf",
+        /// Anything else.
+        Other = "other",
+    }
+}
+
+words! {
+    /// What happened.
+    EventKind, "event kind" {
+        /// A binary was started under an emulator.
+        EmulatedExec = "emulated_exec",
+        /// The kernel refused to execute a file.
+        FailedExec = "failed_exec",
+    }
+}
+
+words! {
+    /// Where on its way something was dropped.
+    Stage, "stage" {
+        /// The map of counters in the kernel was full: counted as "other", without a name.
+        KernelMap = "kernel_map",
+        /// The ring buffer was full when an event was to be sent.
+        RingBuffer = "ring_buffer",
+        /// Too many foreign execs were in flight at once to remember each one's first pass.
+        InFlight = "in_flight",
+        /// The kernel did not run a program of ours, because it was running already.
+        ProgramMissed = "program_missed",
+        /// The map of emulated tasks was full: their CPU time is missing.
+        TaskMap = "task_map",
+        /// The agent's queue of events was full because the collector did not take them.
+        EventQueue = "event_queue",
+        /// The agent's table of facts was full.
+        FactTable = "fact_table",
+        /// No agent was attached.
+        AgentDown = "agent_down",
+    }
+}
+
+/// The identity of a fact: two execs with the same key are told as one fact.
+///
+/// Made of names, not of inodes, so that it survives a restart of the agent and an upgrade in
+/// place. All texts are printable ([`crate::text::escape`]).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FactKey {
+    /// Path of the cgroup (v2) in its hierarchy, such as `/system.slice/cron.service`; empty when
+    /// it could not be found.
+    pub cgroup: String,
+    /// The guest binary as its process names it: an absolute path in that process's mount
+    /// namespace where `path_resolved`, else as it was given to `execve`.
+    pub binary: String,
+    /// Whether `binary` is absolute.
+    pub path_resolved: bool,
+    /// Instruction set of `binary`.
+    pub arch: Arch,
+    /// How it ran.
+    pub mode: Mode,
+    /// The program that interprets it, as `binfmt_misc` registered it; only when emulated.
+    pub emulator: Option<String>,
+    /// Why it failed; only when failed.
+    pub cause: Option<Cause>,
+}
+
+/// A short, stable name of a [`FactKey`] within its node.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FactId(pub [u8; 16]);
+
+impl fmt::Debug for FactId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl FactKey {
+    /// The first 16 bytes of SHA-256 over the fields, each followed by a NUL (which no field can
+    /// hold). A cryptographic hash, because containers choose their files' names.
+    #[must_use]
+    pub fn id(&self) -> FactId {
+        let Self { cgroup, binary, path_resolved, arch, mode, emulator, cause } = self;
+        let fields = [
+            cgroup.as_str(),
+            binary,
+            if *path_resolved { "1" } else { "0" },
+            &arch.to_string(),
+            mode.as_str(),
+            emulator.as_deref().unwrap_or_default(),
+            cause.map_or("", Cause::as_str),
+        ];
+        let mut hasher = Sha256::new();
+        for field in fields {
+            hasher.update(field);
+            hasher.update([0]);
+        }
+        let mut id = [0; 16];
+        id.copy_from_slice(&hasher.finalize()[..16]);
+        FactId(id)
+    }
+}
+
+/// What is known of one binary in one cgroup.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fact {
+    /// Whose numbers these are.
+    pub key: FactKey,
+    /// Execs since the agent's epoch began.
+    pub count: u64,
+    /// Processes alive now, forks included. Kept for emulated binaries only.
+    pub processes: u64,
+    /// CPU time of emulated tasks since the epoch began, in nanoseconds.
+    pub cpu_ns: u64,
+    /// First exec, or when the agent found it running.
+    pub first_seen: SystemTime,
+    /// Last exec, or when it was last seen running.
+    pub last_seen: SystemTime,
+}
+
+/// Something that happened once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// When.
+    pub time: SystemTime,
+    /// What.
+    pub kind: EventKind,
+    /// Process id (thread group) in the node's initial pid namespace.
+    pub pid: u32,
+    /// Name of the task that called `execve`, printable.
+    pub comm: String,
+    /// Of which binary; the counts there include this event.
+    pub key: FactKey,
+    /// The error `execve` returned (`errno(3)`); 0 when it succeeded or the number is unknown.
+    pub errno: i32,
+}
+
+/// Records that were not delivered: always counted, never silent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// Where.
+    pub stage: Stage,
+    /// How many; 0 when that cannot be known.
+    pub count: u64,
+    /// When the first of them may have been lost.
+    pub since: SystemTime,
+    /// When the last of them may have been lost.
+    pub until: SystemTime,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(cgroup: &str, binary: &str) -> FactKey {
+        FactKey {
+            cgroup: cgroup.to_owned(),
+            binary: binary.to_owned(),
+            path_resolved: true,
+            arch: Arch::Arm64,
+            mode: Mode::Emulated,
+            emulator: Some("/usr/bin/qemu-aarch64".to_owned()),
+            cause: None,
+        }
+    }
+
+    #[test]
+    fn ids_are_stable_and_do_not_run_fields_together() {
+        assert_eq!(format!("{:?}", key("/a", "/bin/x").id()), "fd9a1e93a5a5f3cd0ba1a6dd5ff3df4b");
+        assert_eq!(key("/a", "/bin/x").id(), key("/a", "/bin/x").id());
+        assert_ne!(key("/a", "/b/c").id(), key("/a/b", "/c").id());
+        assert_ne!(key("", "/a").id(), key("/a", "").id());
+    }
+
+    #[test]
+    fn words_are_read_back_and_others_refused() {
+        for mode in Mode::ALL {
+            assert_eq!(mode.as_str().parse(), Ok(*mode));
+        }
+        for stage in Stage::ALL {
+            assert_eq!(stage.as_str().parse(), Ok(*stage));
+        }
+        let error = "emulatd".parse::<Mode>().expect_err("misspelt");
+        assert_eq!(
+            error.to_string(),
+            "'emulatd' is no execution mode; the known ones are native, compat, emulated, failed"
+        );
+    }
+}

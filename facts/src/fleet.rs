@@ -1,0 +1,155 @@
+//! What a collector answers: the facts and events of many nodes, and how sure it is of each.
+
+use std::time::{Duration, SystemTime};
+
+use crate::arch::Arch;
+use crate::fact::Mode;
+use crate::node::{NodeInfo, Preflight};
+use crate::report::{NamedFact, Record};
+
+/// A condition holds if its list is empty or one of its values matches; all conditions must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Names of nodes.
+    pub nodes: Vec<String>,
+    /// Names of namespaces.
+    pub namespaces: Vec<String>,
+    /// Names of pods.
+    pub pods: Vec<String>,
+    /// Instruction sets of binaries.
+    pub archs: Vec<Arch>,
+    /// How they ran.
+    pub modes: Vec<Mode>,
+    /// Only what was seen at or after this time.
+    pub since: Option<SystemTime>,
+}
+
+/// A fact of one node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NodeFact {
+    /// Cluster of the node; may be empty.
+    pub cluster: String,
+    /// Name of the node.
+    pub node: String,
+    /// Instruction set of the node.
+    pub node_arch: Arch,
+    /// The fact; `count` and `cpu_ns` are sums over all epochs.
+    pub fact: NamedFact,
+    /// Whether the node's agent reports now. `processes` is 0 otherwise.
+    pub current: bool,
+}
+
+/// An event or a loss of one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeEvent {
+    /// Cluster of the node; may be empty.
+    pub cluster: String,
+    /// Name of the node.
+    pub node: String,
+    /// Instruction set of the node.
+    pub node_arch: Arch,
+    /// Which sequence of the node; 0 is the collector's own.
+    pub stream_id: u64,
+    /// Position in that sequence.
+    pub sequence: u64,
+    /// What it is.
+    pub record: Record,
+}
+
+/// How sure the collector is of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeState {
+    /// Its agent was heard within three heartbeats.
+    Reporting,
+    /// It reported once, but not within three heartbeats.
+    Stale,
+}
+
+impl NodeState {
+    /// The word that people see.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reporting => "reporting",
+            Self::Stale => "stale",
+        }
+    }
+}
+
+/// One node, as the collector knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeStatus {
+    /// Cluster of the node; may be empty.
+    pub cluster: String,
+    /// What its agent said of it.
+    pub info: NodeInfo,
+    /// How sure the collector is.
+    pub state: NodeState,
+    /// When its agent was heard last.
+    pub last_heard: SystemTime,
+    /// When the hooks of its current epoch were attached.
+    pub attached_at: SystemTime,
+    /// How well its agent can watch.
+    pub preflight: Preflight,
+    /// Facts known of it, history included.
+    pub facts: u64,
+    /// Of these, emulated ones.
+    pub emulated_facts: u64,
+    /// Of these, failed ones.
+    pub failed_facts: u64,
+    /// Emulated processes alive now.
+    pub emulated_processes: u64,
+    /// Sums over all time, by stage.
+    pub losses: Vec<LossTotal>,
+}
+
+/// What was lost at one stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LossTotal {
+    /// Where.
+    pub stage: String,
+    /// How many.
+    pub count: u64,
+    /// How many losses this sums up.
+    pub records: u64,
+}
+
+/// The collector itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerStatus {
+    /// Version of the collector.
+    pub version: String,
+    /// When it started.
+    pub started_at: SystemTime,
+    /// How often agents report at least.
+    pub heartbeat_interval: Duration,
+    /// Which store, as the option named it.
+    pub store: String,
+    /// What the store holds.
+    pub totals: Totals,
+    /// Whether peers are authenticated; false in development mode (plaintext).
+    pub authenticated: bool,
+}
+
+/// Sums over everything that is stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Size of the store in bytes.
+    pub bytes: u64,
+    /// Nodes heard within three heartbeats.
+    pub nodes_reporting: u64,
+    /// Nodes that were not.
+    pub nodes_stale: u64,
+    /// Facts, history included.
+    pub facts: u64,
+    /// Of these, emulated ones.
+    pub emulated_facts: u64,
+    /// Of these, failed ones.
+    pub failed_facts: u64,
+    /// Events, losses not included.
+    pub events: u64,
+    /// Event sequences that are neither stored nor covered by a loss.
+    pub unexplained_gap: u64,
+    /// By stage.
+    pub losses: Vec<LossTotal>,
+}

@@ -1,0 +1,81 @@
+//! What an agent says about the node it runs on, and how well it can watch it.
+
+use crate::arch::Arch;
+use crate::binfmt::Rule;
+use crate::text::escape;
+
+/// What the agent found on its node when it started. All texts are printable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeInfo {
+    /// Name of the node, unique in its cluster.
+    pub name: String,
+    /// `metadata.uid` of the Kubernetes node; empty if not known.
+    pub uid: String,
+    /// Instruction set of the CPU.
+    pub arch: Arch,
+    /// `uname -r`.
+    pub kernel_release: String,
+    /// Model of the CPU, as `/proc/cpuinfo` tells it.
+    pub cpu_model: String,
+    /// In bytes.
+    pub page_size: u32,
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: String,
+    /// Version of the agent.
+    pub agent_version: String,
+}
+
+/// Which hooks run, and why others do not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Preflight {
+    /// One entry per hook.
+    pub hooks: Vec<HookReport>,
+    /// What was missing on the node, and what that costs; one line each.
+    pub missing: Vec<String>,
+    /// Handlers of `binfmt_misc`, as last read.
+    pub handlers: Vec<Handler>,
+    /// `registered`, `none`, or why the registry cannot be seen.
+    pub binfmt: String,
+}
+
+/// One hook: what it is for and how it is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HookReport {
+    /// `header`, `failure`, `exec`, `fork` or `free`.
+    pub name: String,
+    /// `fentry`, `kprobe`, `tp_btf`, `raw_tp`, `tracepoint`; empty if nothing serves it.
+    pub mechanism: String,
+    /// 1 (fentry/fexit), 2 (kprobe/kretprobe), 3 (tracepoints only); 0 if nothing serves it.
+    pub tier: u32,
+    /// Whether a failing exec of the agent's own proved that it fires.
+    pub proven: bool,
+    /// Why better mechanisms are not used, one line each.
+    pub reasons: Vec<String>,
+}
+
+/// One handler of `binfmt_misc`, as people are shown it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handler {
+    /// Name of its entry.
+    pub name: String,
+    /// Whether the kernel uses it.
+    pub enabled: bool,
+    /// The program put in front of the file.
+    pub interpreter: String,
+    /// The letters the kernel prints: `P`, `O`, `C`, `F`.
+    pub flags: String,
+    /// The machine whose ELF files it claims; `None` for handlers of other files.
+    pub arch: Option<Arch>,
+}
+
+impl From<&Rule> for Handler {
+    fn from(rule: &Rule) -> Self {
+        Self {
+            name: rule.name.clone(),
+            enabled: rule.enabled,
+            interpreter: escape(&rule.interpreter),
+            flags: rule.flags.clone(),
+            arch: rule.arch(),
+        }
+    }
+}

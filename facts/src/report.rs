@@ -1,0 +1,156 @@
+//! What one agent tells a collector: itself, then its facts, then what happened.
+
+use std::time::{Duration, SystemTime};
+
+use crate::fact::{Event, Fact, FactId, Loss};
+use crate::node::{NodeInfo, Preflight};
+
+/// The first thing an agent says on a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hello {
+    /// Name of the cluster; may be empty.
+    pub cluster: String,
+    /// The node.
+    pub node: NodeInfo,
+    /// Random, new at each start of the agent: counts are cumulative within one epoch.
+    pub epoch: u64,
+    /// When this epoch's hooks were attached: what ran before is not counted.
+    pub attached_at: SystemTime,
+    /// Random, new at each start of the agent, never 0: names the sequence of events.
+    pub event_stream_id: u64,
+    /// Oldest event sequence that the agent can still send.
+    pub oldest_sequence: u64,
+    /// Sequence that its next new event will have.
+    pub next_sequence: u64,
+    /// How well it can watch the node.
+    pub preflight: Preflight,
+}
+
+/// What the collector answers: it knows this node now, and the agent may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Welcome {
+    /// How often it wants to hear from the agent, at least.
+    pub heartbeat_interval: Duration,
+    /// Largest message the collector takes, in bytes.
+    pub max_message_bytes: u32,
+    /// First sequence of [`Hello::event_stream_id`] that is not stored yet.
+    pub next_sequence: u64,
+}
+
+/// Facts, as a change from one revision to another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StateUpdate {
+    /// Which part of what.
+    pub kind: UpdateKind,
+    /// That of [`Hello`].
+    pub epoch: u64,
+    /// For a delta: the revision it changes.
+    pub base_revision: u64,
+    /// The revision that the facts have afterwards.
+    pub revision: u64,
+    /// New and changed facts.
+    pub upserts: Vec<NamedFact>,
+    /// Facts the agent no longer keeps. Seen again in the same epoch, they count from zero, and
+    /// the collector adds that to what it has.
+    pub removed: Vec<FactId>,
+}
+
+/// Which part of a [`StateUpdate`] this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpdateKind {
+    /// A part of a snapshot; more follow.
+    SnapshotChunk,
+    /// The last part of a snapshot.
+    SnapshotEnd,
+    /// Changes since `base_revision`.
+    Delta,
+}
+
+/// Consecutive records of one stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventBatch {
+    /// That of [`Hello`].
+    pub stream_id: u64,
+    /// Sequence of the first record; the others follow without a gap.
+    pub first_sequence: u64,
+    /// The records.
+    pub records: Vec<Record>,
+}
+
+/// One entry of an event stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// Something happened.
+    Event(NamedEvent),
+    /// Something was not delivered.
+    Loss(ReportedLoss),
+}
+
+/// The Kubernetes names of a container; empty until they are known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Names {
+    /// Namespace of the pod.
+    pub namespace: String,
+    /// Name of the pod.
+    pub pod: String,
+    /// Name of the container.
+    pub container: String,
+}
+
+/// A fact and where it belongs in Kubernetes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedFact {
+    /// The fact.
+    pub fact: Fact,
+    /// Whose.
+    pub names: Names,
+}
+
+/// An event and where it belongs in Kubernetes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedEvent {
+    /// The event.
+    pub event: Event,
+    /// Whose.
+    pub names: Names,
+}
+
+/// A [`Loss`] as it is passed on. The stage is a word and not a [`crate::fact::Stage`], so that a newer
+/// agent's stages pass through an older collector: a loss must never be dropped for its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportedLoss {
+    /// Where.
+    pub stage: String,
+    /// How many; 0 when that cannot be known.
+    pub count: u64,
+    /// When the first of them may have been lost.
+    pub since: SystemTime,
+    /// When the last of them may have been lost.
+    pub until: SystemTime,
+}
+
+impl From<Loss> for ReportedLoss {
+    fn from(Loss { stage, count, since, until }: Loss) -> Self {
+        Self { stage: stage.as_str().to_owned(), count, since, until }
+    }
+}
+
+impl Record {
+    /// When it happened; a loss when it ended.
+    #[must_use]
+    pub fn time(&self) -> SystemTime {
+        match self {
+            Self::Event(NamedEvent { event, .. }) => event.time,
+            Self::Loss(loss) => loss.until,
+        }
+    }
+
+    /// The word that people filter by: that of the event's kind, or `loss`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Event(NamedEvent { event, .. }) => event.kind.as_str(),
+            Self::Loss(_) => "loss",
+        }
+    }
+}

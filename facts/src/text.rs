@@ -1,0 +1,82 @@
+//! Bytes of unknown encoding as text that is safe to print, store and compare.
+
+use std::fmt::Write as _;
+
+/// Escapes what is not printable UTF-8 as `\xNN`, one escape per byte.
+///
+/// File names in Linux are bytes without NUL (`path_resolution(7)`), chosen by whoever runs the
+/// container. Control characters would reach a terminal, and invalid UTF-8 cannot be put into
+/// a protobuf string. The backslash itself is escaped too, so that the result is unambiguous.
+///
+/// ```
+/// assert_eq!(archtrace_facts::text::escape(b"/bin/\xff\n\\"), r"/bin/\xff\x0a\x5c");
+/// assert_eq!(archtrace_facts::text::escape("/bin/ж".as_bytes()), "/bin/ж");
+/// ```
+#[must_use]
+pub fn escape(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c == '\\' || !is_printable(c) {
+                let mut buffer = [0; 4];
+                push_escaped(&mut out, c.encode_utf8(&mut buffer).as_bytes());
+            } else {
+                out.push(c);
+            }
+        }
+        push_escaped(&mut out, chunk.invalid());
+    }
+    out
+}
+
+/// Whether a character of an escaped text may stand as it is; what comes from a peer is checked
+/// with this before anybody is shown it.
+#[must_use]
+pub fn is_printable(c: char) -> bool {
+    !c.is_control() && !is_invisible(c)
+}
+
+/// Characters that change how the text around them is shown: the bidirectional controls and the
+/// line separators. A name that holds them can pose as another one.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+fn push_escaped(out: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        // Writing to a String cannot fail.
+        let _ = write!(out, "\\x{byte:02x}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::escape;
+    use proptest::prelude::*;
+
+    #[test]
+    fn hostile_names_are_escaped() {
+        for (name, shown) in [
+            (&b"/usr/bin/true"[..], "/usr/bin/true"),
+            (b"/tmp/a b", "/tmp/a b"),
+            (b"/tmp/\x1b[31mred", r"/tmp/\x1b[31mred"),
+            (b"/tmp/\x80\xc3", r"/tmp/\x80\xc3"),
+            ("/tmp/\u{202e}gpj.exe".as_bytes(), r"/tmp/\xe2\x80\xaegpj.exe"),
+            (b"", ""),
+        ] {
+            assert_eq!(escape(name), shown);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_become_one_printable_line(bytes: Vec<u8>) {
+            prop_assert!(escape(&bytes).chars().all(|c| !c.is_control()));
+        }
+
+        #[test]
+        fn different_names_stay_different(a: Vec<u8>, b: Vec<u8>) {
+            prop_assert_eq!(a == b, escape(&a) == escape(&b));
+        }
+    }
+}
