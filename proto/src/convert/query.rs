@@ -1,0 +1,254 @@
+//! `query.proto`: what is asked of a collector and what it answers.
+
+use archtrace_facts::fleet::{
+    Filter, LossTotal, NodeEvent, NodeFact, NodeState, NodeStatus, ServerStatus, Totals,
+};
+use archtrace_facts::report::Record;
+
+use super::model::to_mode;
+use super::{ConvertError, each, from_duration, required, to_duration, to_text, to_time, to_word};
+use crate::v1;
+
+impl From<&Filter> for v1::Filter {
+    fn from(filter: &Filter) -> Self {
+        let Filter {
+            nodes,
+            namespaces,
+            pods,
+            archs,
+            modes,
+            since,
+        } = filter.clone();
+        Self {
+            nodes,
+            namespaces,
+            pods,
+            archs: archs.into_iter().map(|arch| arch.to_string()).collect(),
+            modes: modes
+                .into_iter()
+                .map(|mode| v1::ExecutionMode::from(mode).into())
+                .collect(),
+            since: since.map(Into::into),
+        }
+    }
+}
+
+impl TryFrom<v1::Filter> for Filter {
+    type Error = ConvertError;
+
+    fn try_from(filter: v1::Filter) -> Result<Self, ConvertError> {
+        Ok(Self {
+            nodes: filter.nodes,
+            namespaces: filter.namespaces,
+            pods: filter.pods,
+            archs: each("archs", filter.archs, |arch| to_word("arch", &arch))?,
+            modes: each("modes", filter.modes, |mode| to_mode("mode", mode))?,
+            since: filter
+                .since
+                .map(|since| to_time("since", Some(since)))
+                .transpose()?,
+        })
+    }
+}
+
+impl From<&NodeFact> for v1::NodeFact {
+    fn from(value: &NodeFact) -> Self {
+        Self {
+            cluster: value.cluster.clone(),
+            node: value.node.clone(),
+            node_arch: value.node_arch.to_string(),
+            fact: Some((&value.fact).into()),
+            current: value.current,
+        }
+    }
+}
+
+impl TryFrom<v1::NodeFact> for NodeFact {
+    type Error = ConvertError;
+
+    fn try_from(value: v1::NodeFact) -> Result<Self, ConvertError> {
+        Ok(Self {
+            cluster: to_text("cluster", value.cluster)?,
+            node: to_text("node", value.node)?,
+            node_arch: to_word("node_arch", &value.node_arch)?,
+            fact: required("fact", value.fact)?,
+            current: value.current,
+        })
+    }
+}
+
+impl From<&NodeEvent> for v1::NodeEvent {
+    fn from(value: &NodeEvent) -> Self {
+        Self {
+            cluster: value.cluster.clone(),
+            node: value.node.clone(),
+            node_arch: value.node_arch.to_string(),
+            stream_id: value.stream_id,
+            sequence: value.sequence,
+            record: Some(match &value.record {
+                Record::Event(event) => v1::node_event::Record::Event(event.into()),
+                Record::Loss(loss) => v1::node_event::Record::Loss(loss.into()),
+            }),
+        }
+    }
+}
+
+impl TryFrom<v1::NodeEvent> for NodeEvent {
+    type Error = ConvertError;
+
+    fn try_from(value: v1::NodeEvent) -> Result<Self, ConvertError> {
+        let record = match value.record {
+            Some(v1::node_event::Record::Event(event)) => {
+                Record::Event(required("event", Some(event))?)
+            }
+            Some(v1::node_event::Record::Loss(loss)) => Record::Loss(required("loss", Some(loss))?),
+            None => return Err(ConvertError::missing("record")),
+        };
+        Ok(Self {
+            cluster: to_text("cluster", value.cluster)?,
+            node: to_text("node", value.node)?,
+            node_arch: to_word("node_arch", &value.node_arch)?,
+            stream_id: value.stream_id,
+            sequence: value.sequence,
+            record,
+        })
+    }
+}
+
+impl From<&NodeStatus> for v1::NodeStatus {
+    fn from(value: &NodeStatus) -> Self {
+        let state = match value.state {
+            NodeState::Reporting => v1::NodeState::Reporting,
+            NodeState::Stale => v1::NodeState::Stale,
+        };
+        Self {
+            cluster: value.cluster.clone(),
+            info: Some((&value.info).into()),
+            state: state.into(),
+            last_heard: Some(value.last_heard.into()),
+            attached_at: Some(value.attached_at.into()),
+            preflight: Some((&value.preflight).into()),
+            facts: value.facts,
+            emulated_facts: value.emulated_facts,
+            failed_facts: value.failed_facts,
+            emulated_processes: value.emulated_processes,
+            losses: value.losses.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl TryFrom<v1::NodeStatus> for NodeStatus {
+    type Error = ConvertError;
+
+    fn try_from(value: v1::NodeStatus) -> Result<Self, ConvertError> {
+        let state = match v1::NodeState::try_from(value.state) {
+            Ok(v1::NodeState::Reporting) => NodeState::Reporting,
+            Ok(v1::NodeState::Stale) => NodeState::Stale,
+            Ok(v1::NodeState::Unspecified) => return Err(ConvertError::missing("state")),
+            Err(_) => {
+                let what = format!("{} is no node state that this version knows", value.state);
+                return Err(ConvertError::new("state", what));
+            }
+        };
+        Ok(Self {
+            cluster: to_text("cluster", value.cluster)?,
+            info: required("info", value.info)?,
+            state,
+            last_heard: to_time("last_heard", value.last_heard)?,
+            attached_at: to_time("attached_at", value.attached_at)?,
+            preflight: required("preflight", value.preflight)?,
+            facts: value.facts,
+            emulated_facts: value.emulated_facts,
+            failed_facts: value.failed_facts,
+            emulated_processes: value.emulated_processes,
+            losses: each("losses", value.losses, TryInto::try_into)?,
+        })
+    }
+}
+
+impl From<&LossTotal> for v1::LossTotal {
+    fn from(
+        LossTotal {
+            stage,
+            count,
+            records,
+        }: &LossTotal,
+    ) -> Self {
+        Self {
+            stage: stage.clone(),
+            count: *count,
+            records: *records,
+        }
+    }
+}
+
+impl TryFrom<v1::LossTotal> for LossTotal {
+    type Error = ConvertError;
+
+    fn try_from(value: v1::LossTotal) -> Result<Self, ConvertError> {
+        let v1::LossTotal {
+            stage,
+            count,
+            records,
+        } = value;
+        Ok(Self {
+            stage: to_text("stage", stage)?,
+            count,
+            records,
+        })
+    }
+}
+
+impl From<&ServerStatus> for v1::GetServerStatusResponse {
+    fn from(value: &ServerStatus) -> Self {
+        let ServerStatus {
+            version,
+            started_at,
+            heartbeat_interval,
+            store,
+            totals,
+            authenticated,
+        } = value;
+        Self {
+            version: version.clone(),
+            started_at: Some((*started_at).into()),
+            heartbeat_interval: Some(from_duration(*heartbeat_interval)),
+            store: store.clone(),
+            store_bytes: totals.bytes,
+            nodes_reporting: totals.nodes_reporting,
+            nodes_stale: totals.nodes_stale,
+            facts: totals.facts,
+            emulated_facts: totals.emulated_facts,
+            failed_facts: totals.failed_facts,
+            events: totals.events,
+            unexplained_gap: totals.unexplained_gap,
+            losses: totals.losses.iter().map(Into::into).collect(),
+            authenticated: *authenticated,
+        }
+    }
+}
+
+impl TryFrom<v1::GetServerStatusResponse> for ServerStatus {
+    type Error = ConvertError;
+
+    fn try_from(value: v1::GetServerStatusResponse) -> Result<Self, ConvertError> {
+        Ok(Self {
+            version: to_text("version", value.version)?,
+            started_at: to_time("started_at", value.started_at)?,
+            heartbeat_interval: to_duration("heartbeat_interval", value.heartbeat_interval)?,
+            store: to_text("store", value.store)?,
+            totals: Totals {
+                bytes: value.store_bytes,
+                nodes_reporting: value.nodes_reporting,
+                nodes_stale: value.nodes_stale,
+                facts: value.facts,
+                emulated_facts: value.emulated_facts,
+                failed_facts: value.failed_facts,
+                events: value.events,
+                unexplained_gap: value.unexplained_gap,
+                losses: each("losses", value.losses, TryInto::try_into)?,
+            },
+            authenticated: value.authenticated,
+        })
+    }
+}

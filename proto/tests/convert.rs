@@ -1,0 +1,318 @@
+//! What is converted comes back the same; what a peer sends is an error at worst.
+
+use std::time::{Duration, SystemTime};
+
+use archtrace_facts::arch::Arch;
+use archtrace_facts::elf::{Class, Data, Ident};
+use archtrace_facts::fact::{Cause, Event, EventKind, Fact, FactId, FactKey, Mode};
+use archtrace_facts::fleet::{Filter, NodeEvent, NodeFact, NodeState, NodeStatus, ServerStatus};
+use archtrace_facts::node::{Handler, HookReport, NodeInfo, Preflight};
+use archtrace_facts::report::{
+    EventBatch, Hello, NamedEvent, NamedFact, Names, Record, ReportedLoss, StateUpdate, UpdateKind,
+    Welcome,
+};
+use archtrace_facts::text::escape;
+use archtrace_proto::convert::{ConvertError, decode_node, decode_preflight, encode_preflight};
+use archtrace_proto::v1;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+fn text() -> impl Strategy<Value = String> {
+    vec(any::<u8>(), 0..20).prop_map(|bytes| escape(&bytes))
+}
+
+fn time() -> impl Strategy<Value = SystemTime> {
+    any::<u64>().prop_map(|nanos| SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos >> 1))
+}
+
+fn arch() -> impl Strategy<Value = Arch> {
+    any::<u16>().prop_map(|machine| {
+        Arch::of(Ident {
+            class: Class::Elf64,
+            data: Data::Little,
+            machine,
+        })
+    })
+}
+
+prop_compose! {
+    fn names()(namespace in text(), pod in text(), container in text()) -> Names {
+        Names { namespace, pod, container }
+    }
+}
+
+prop_compose! {
+    fn key()(
+        cgroup in text(),
+        binary in text(),
+        path_resolved: bool,
+        arch in arch(),
+        mode in select(Mode::ALL),
+        emulator in text(),
+        cause in select(Cause::ALL),
+    ) -> FactKey {
+        let emulator = (mode == Mode::Emulated).then_some(emulator);
+        let cause = (mode == Mode::Failed).then_some(cause);
+        FactKey { cgroup, binary, path_resolved, arch, mode, emulator, cause }
+    }
+}
+
+prop_compose! {
+    fn fact()(
+        key in key(),
+        count: u64,
+        processes: u64,
+        cpu_ns: u64,
+        first_seen in time(),
+        last_seen in time(),
+        names in names(),
+    ) -> NamedFact {
+        NamedFact { fact: Fact { key, count, processes, cpu_ns, first_seen, last_seen }, names }
+    }
+}
+
+prop_compose! {
+    fn loss()(stage in text(), count: u64, since in time(), until in time()) -> Record {
+        Record::Loss(ReportedLoss { stage: format!("a{stage}"), count, since, until })
+    }
+}
+
+prop_compose! {
+    fn event()(
+        time in time(),
+        kind in select(EventKind::ALL),
+        pid: u32,
+        comm in text(),
+        key in key(),
+        errno: i32,
+        names in names(),
+    ) -> Record {
+        Record::Event(NamedEvent { event: Event { time, kind, pid, comm, key, errno }, names })
+    }
+}
+
+fn record() -> impl Strategy<Value = Record> {
+    prop_oneof![loss(), event()]
+}
+
+prop_compose! {
+    fn node()(name in text(), uid in text(), arch in arch(), words in vec(text(), 4), page_size: u32) -> NodeInfo {
+        NodeInfo {
+            name: format!("n{name}"),
+            uid,
+            arch,
+            kernel_release: words[0].clone(),
+            cpu_model: words[1].clone(),
+            page_size,
+            boot_id: words[2].clone(),
+            agent_version: words[3].clone(),
+        }
+    }
+}
+
+prop_compose! {
+    fn preflight()(
+        words in vec(text(), 4),
+        lines in vec(text(), 0..3),
+        tier: u32,
+        proven: bool,
+        arch in proptest::option::of(arch()),
+    ) -> Preflight {
+        let hook = HookReport {
+            name: words[0].clone(),
+            mechanism: words[1].clone(),
+            tier,
+            proven,
+            reasons: lines.clone(),
+        };
+        let handler = Handler {
+            name: words[0].clone(),
+            enabled: proven,
+            interpreter: words[2].clone(),
+            flags: words[3].clone(),
+            arch,
+        };
+        Preflight { hooks: vec![hook], missing: lines, handlers: vec![handler], binfmt: words[1].clone() }
+    }
+}
+
+/// Converts there and back.
+fn back<D, M>(domain: &D) -> Result<D, ConvertError>
+where
+    M: for<'a> From<&'a D>,
+    D: TryFrom<M, Error = ConvertError>,
+{
+    D::try_from(M::from(domain))
+}
+
+proptest! {
+    #[test]
+    fn facts_come_back(fact in fact(), cluster in text(), node_arch in arch(), current: bool) {
+        prop_assert_eq!(back::<_, v1::Fact>(&fact), Ok(fact.clone()));
+        let fact = NodeFact { node: cluster.clone(), cluster, node_arch, fact, current };
+        prop_assert_eq!(back::<_, v1::NodeFact>(&fact), Ok(fact));
+    }
+
+    #[test]
+    fn events_come_back(record in record(), stream_id: u64, sequence: u64, node in text(), node_arch in arch()) {
+        let batch = EventBatch { stream_id, first_sequence: sequence, records: vec![record.clone(); 2] };
+        prop_assert_eq!(back::<_, v1::EventBatch>(&batch), Ok(batch));
+        let event = NodeEvent { cluster: node.clone(), node, node_arch, stream_id, sequence, record };
+        prop_assert_eq!(back::<_, v1::NodeEvent>(&event), Ok(event));
+    }
+
+    #[test]
+    fn updates_come_back(
+        kind in select(&[UpdateKind::SnapshotChunk, UpdateKind::SnapshotEnd, UpdateKind::Delta]),
+        numbers: [u64; 3],
+        upserts in vec(fact(), 0..3),
+        removed in vec(any::<[u8; 16]>().prop_map(FactId), 0..3),
+    ) {
+        let [epoch, base_revision, revision] = numbers;
+        let update = StateUpdate { kind, epoch, base_revision, revision, upserts, removed };
+        prop_assert_eq!(back::<_, v1::StateUpdate>(&update), Ok(update));
+    }
+
+    #[test]
+    fn nodes_come_back(node in node(), preflight in preflight(), numbers: [u64; 3], at in time(), cluster in text()) {
+        prop_assert_eq!(decode_preflight(&encode_preflight(&preflight)), Ok(preflight.clone()));
+        let [epoch, oldest_sequence, next_sequence] = numbers;
+        let event_stream_id = epoch.max(1);
+        let status = NodeStatus {
+            cluster: cluster.clone(),
+            info: node.clone(),
+            state: NodeState::Stale,
+            last_heard: at,
+            attached_at: at,
+            preflight: preflight.clone(),
+            facts: epoch,
+            emulated_facts: oldest_sequence,
+            failed_facts: next_sequence,
+            emulated_processes: epoch,
+            losses: Vec::new(),
+        };
+        prop_assert_eq!(back::<_, v1::NodeStatus>(&status), Ok(status));
+        let hello = Hello {
+            cluster, node, epoch, attached_at: at, event_stream_id, oldest_sequence, next_sequence, preflight,
+        };
+        prop_assert_eq!(back::<_, v1::Hello>(&hello), Ok(hello));
+    }
+
+    #[test]
+    fn the_rest_comes_back(
+        archs in vec(arch(), 0..3),
+        modes in vec(select(Mode::ALL), 0..3),
+        since in proptest::option::of(time()),
+        nodes in vec(text(), 0..3),
+        seconds: u32,
+        started_at in time(),
+        store in text(),
+    ) {
+        let filter = Filter { nodes: nodes.clone(), namespaces: nodes.clone(), pods: nodes, archs, modes, since };
+        prop_assert_eq!(back::<_, v1::Filter>(&filter), Ok(filter));
+        let heartbeat_interval = Duration::from_secs(seconds.into());
+        let welcome = Welcome { heartbeat_interval, max_message_bytes: seconds, next_sequence: 7 };
+        prop_assert_eq!(back::<_, v1::Welcome>(&welcome), Ok(welcome));
+        let status = ServerStatus {
+            version: store.clone(), started_at, heartbeat_interval, store, totals: Default::default(), authenticated: false,
+        };
+        prop_assert_eq!(back::<_, v1::GetServerStatusResponse>(&status), Ok(status));
+    }
+
+    #[test]
+    fn whatever_a_peer_sends_is_an_error_at_worst(bytes in vec(any::<u8>(), 0..200), seconds: i64, nanos: i32) {
+        use prost::Message as _;
+        let bytes = bytes.as_slice();
+        let _ = v1::SyncRequest::decode(bytes);
+        let _ = decode_node(bytes);
+        let _ = v1::StateUpdate::decode(bytes).map(StateUpdate::try_from);
+        let _ = v1::Hello::decode(bytes).map(Hello::try_from);
+        let _ = v1::EventBatch::decode(bytes).map(EventBatch::try_from);
+        let _ = v1::ListFactsResponse::decode(bytes)
+            .map(|page| page.facts.into_iter().map(NodeFact::try_from).collect::<Vec<_>>());
+        let time = Some(prost_types::Timestamp { seconds, nanos });
+        let _ = ReportedLoss::try_from(v1::Loss { stage: "x".to_owned(), count: 0, since: time, until: time });
+        let duration = Some(prost_types::Duration { seconds, nanos });
+        let _ = Welcome::try_from(v1::Welcome { heartbeat_interval: duration, ..Default::default() });
+    }
+}
+
+fn before_1970(fact: &mut v1::Fact) {
+    fact.first_seen = Some(prost_types::Timestamp {
+        seconds: -1,
+        nanos: 0,
+    });
+}
+
+#[test]
+fn errors_name_the_field() {
+    let good = v1::Fact {
+        id: Vec::new(),
+        key: Some(v1::FactKey {
+            arch: "arm64".to_owned(),
+            mode: 3,
+            ..Default::default()
+        }),
+        first_seen: Some(prost_types::Timestamp {
+            seconds: 1,
+            nanos: 0,
+        }),
+        last_seen: Some(prost_types::Timestamp {
+            seconds: 1,
+            nanos: 0,
+        }),
+        ..Default::default()
+    };
+    let update = |edit: fn(&mut v1::Fact)| {
+        let mut fact = good.clone();
+        let key = FactKey::try_from(fact.key.clone().expect("just set")).expect("a good key");
+        fact.id = key.id().0.to_vec();
+        edit(&mut fact);
+        let update = v1::StateUpdate {
+            kind: 3,
+            upserts: vec![fact],
+            ..Default::default()
+        };
+        StateUpdate::try_from(update)
+            .err()
+            .map_or(String::new(), |error| error.to_string())
+    };
+    for (edit, error) in [
+        ((|_| ()) as fn(&mut v1::Fact), ""),
+        (|fact| fact.key = None, "upserts[0].key: is missing"),
+        (|fact| fact.id.clear(), "upserts[0].id: has 0 bytes, not 16"),
+        (
+            |fact| fact.id[0] ^= 1,
+            "upserts[0].id: is not the one that follows from the key",
+        ),
+        (
+            |fact| fact.last_seen = None,
+            "upserts[0].last_seen: is missing",
+        ),
+        (
+            before_1970,
+            "upserts[0].first_seen: is no time between the years 1970 and 2262",
+        ),
+        (
+            |fact| fact.pod = "\x1b[31m".to_owned(),
+            "upserts[0].pod: holds characters that are not printable; write them as \\xNN",
+        ),
+        (
+            |fact| fact.key.iter_mut().for_each(|key| key.mode = 9),
+            "upserts[0].key.mode: 9 is no execution mode that this version knows",
+        ),
+        (
+            |fact| fact.key.iter_mut().for_each(|key| key.mode = 0),
+            "upserts[0].key.mode: is missing",
+        ),
+    ] {
+        assert_eq!(update(edit), error);
+    }
+    let hello = v1::Hello {
+        event_stream_id: 0,
+        ..Default::default()
+    };
+    let error = Hello::try_from(hello).expect_err("reserved").to_string();
+    assert_eq!(error, "event_stream_id: is 0, which is the collector's own");
+}
