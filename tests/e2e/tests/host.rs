@@ -1,0 +1,62 @@
+//! Runs the cases on this machine, with programs that were built before.
+//!
+//! Takes a part of a case's name as its argument, as `cargo test` passes it on. The programs are
+//! those in `$ARCHTRACE_PROGRAMS`; without it, or without root, nothing runs, and that is said.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::{env, fs};
+
+use anyhow::{Context as _, Result};
+use archtrace_harness::cases;
+use archtrace_harness::world::{Config, Place, World};
+
+fn main() -> ExitCode {
+    let Some(programs) = env::var_os("ARCHTRACE_PROGRAMS").map(PathBuf::from) else {
+        println!(
+            "skipped: ARCHTRACE_PROGRAMS does not say where the programs are; run: cargo xtask test --no-vm"
+        );
+        return ExitCode::SUCCESS;
+    };
+    if !nix::unistd::geteuid().is_root() {
+        println!("skipped: only root may load programs into the kernel");
+        return ExitCode::SUCCESS;
+    }
+    let filter = env::args()
+        .skip(1)
+        .find(|argument| !argument.starts_with('-'))
+        .unwrap_or_default();
+    match run(programs, &filter) {
+        Ok((_, 0)) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(programs: PathBuf, filter: &str) -> Result<(u32, u32)> {
+    let emulator = env::var_os("ARCHTRACE_EMULATOR").map_or_else(
+        || PathBuf::from("/usr/bin/qemu-aarch64-static"),
+        PathBuf::from,
+    );
+    let tier = env::var("ARCHTRACE_TIER")
+        .ok()
+        .map(|tier| tier.parse())
+        .transpose()
+        .context("ARCHTRACE_TIER")?;
+    let mut world = World::new(Config {
+        place: Place::Host,
+        programs,
+        emulator,
+        tier,
+    })?;
+    let (passed, failed) = cases::run(&mut world, filter);
+    println!("end passed={passed} failed={failed}");
+    if failed > 0 {
+        let log = fs::read(world.log("agent")).unwrap_or_default();
+        println!("the agent said:\n{}", String::from_utf8_lossy(&log));
+    }
+    Ok((passed, failed))
+}

@@ -1,0 +1,84 @@
+//! Handlers in the registry of `binfmt_misc`, taken out again when they are no longer needed.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use archtrace_guests::Isa;
+
+use crate::mount::Mount;
+
+/// Where the registry is by convention.
+pub const REGISTRY: &str = "/proc/sys/fs/binfmt_misc";
+
+/// Makes the registry visible, if it is not.
+///
+/// # Errors
+/// If it cannot be mounted.
+pub fn mount() -> Result<Mount> {
+    Mount::ensure("binfmt_misc", Path::new(REGISTRY))
+}
+
+/// A handler that is registered as long as this lives.
+#[derive(Debug)]
+pub struct Handler {
+    name: String,
+}
+
+impl Handler {
+    /// Has `emulator` run the programs of `isa`. With the flag `F`, so that it needs no path in
+    /// the container of the program.
+    ///
+    /// # Errors
+    /// See [`Handler::register`].
+    pub fn emulate(name: &str, isa: Isa, emulator: &Path) -> Result<Self> {
+        let mut magic = String::new();
+        let mut mask = String::new();
+        let program = archtrace_guests::build(isa, archtrace_guests::Program::Exit(0));
+        for (at, byte) in program.iter().take(20).enumerate() {
+            let care: u8 = match at {
+                7..16 => 0, // which ABI, and padding
+                16 => 0xfe, // ET_EXEC or ET_DYN
+                _ => 0xff,
+            };
+            write!(magic, "\\x{:02x}", byte & care)?;
+            write!(mask, "\\x{care:02x}")?;
+        }
+        let emulator = emulator
+            .to_str()
+            .context("the emulator's path is not UTF-8")?;
+        Self::register(name, &format!(":M:0:{magic}:{mask}:{emulator}:F"))
+    }
+
+    /// Registers `:name` followed by `rule`, as `Documentation/admin-guide/binfmt-misc.rst` has it.
+    ///
+    /// # Errors
+    /// If the name is taken, the kernel refuses the rule, or this process may not.
+    pub fn register(name: &str, rule: &str) -> Result<Self> {
+        let entry = Path::new(REGISTRY).join(name);
+        ensure!(
+            !entry.exists(),
+            "a handler is in the way; if nobody needs it: echo -1 > {}",
+            entry.display()
+        );
+        let register = Path::new(REGISTRY).join("register");
+        fs::write(&register, format!(":{name}{rule}"))
+            .with_context(|| format!("register {name} at {}", register.display()))?;
+        Ok(Self {
+            name: name.to_owned(),
+        })
+    }
+}
+
+impl Drop for Handler {
+    fn drop(&mut self) {
+        let entry = Path::new(REGISTRY).join(&self.name);
+        if let Err(error) = fs::write(&entry, "-1") {
+            eprintln!(
+                "could not take out the handler {}: {error}",
+                entry.display()
+            );
+        }
+    }
+}

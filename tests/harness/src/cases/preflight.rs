@@ -1,0 +1,41 @@
+//! The hooks that serve.
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::world::{NODE, World};
+
+/// Header and failure hook run in the tier that this kernel allows, and every hook was proven.
+pub(super) fn hooks_are_proven(world: &mut World) -> Result<String> {
+    let nodes = world.client().ask(&["nodes"])?;
+    let node = nodes
+        .iter()
+        .find(|node| node["node"] == NODE)
+        .context("the node is not listed")?;
+    let hooks = node["preflight"]["hooks"]
+        .as_array()
+        .with_context(|| format!("no hooks in {node}"))?;
+    let mut told = Vec::new();
+    for name in ["header", "failure", "exec", "fork", "free"] {
+        let hook = hooks
+            .iter()
+            .find(|hook| hook["name"] == name)
+            .with_context(|| format!("no hook {name} in {node}"))?;
+        ensure!(
+            hook["proven"] == true,
+            "the hook {name} is not proven: {hook}"
+        );
+        told.push(format!(
+            "{name}={}",
+            hook["mechanism"].as_str().unwrap_or("?")
+        ));
+        if let Some(tier) = world.tier()
+            && ["header", "failure"].contains(&name)
+        {
+            ensure!(
+                hook["tier"] == tier,
+                "the hook {name} should run in tier {tier}: {hook}"
+            );
+        }
+    }
+    Ok(told.join(" "))
+}

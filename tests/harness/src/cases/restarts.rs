@@ -1,0 +1,102 @@
+//! What is known survives those who know it.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use archtrace_guests::Program;
+
+use super::kinds::SOON;
+use crate::wait::eventually;
+use crate::world::{World, run};
+
+/// Reconnects start at 250 ms and double up to 30 s.
+const RECONNECT: Duration = Duration::from_secs(60);
+
+/// Execs that happen while the collector is down are told once it is back.
+pub(super) fn collector(world: &mut World) -> Result<String> {
+    let program = world.program("collector-restarts", world.foreign(), Program::Exit(0))?;
+    let binary = program.display().to_string();
+    run(&program, 3)?;
+    world.counted(&binary, "emulated", 3, SOON)?;
+    world.kill_collector()?;
+    run(&program, 5)?;
+    world.start_collector()?;
+    let (_, after) = world.counted(&binary, "emulated", 8, RECONNECT)?;
+    run(&program, 1)?;
+    world.counted(&binary, "emulated", 9, SOON)?;
+    let status = world.client().ask(&["status"])?;
+    let status = status.first().context("`archtrace status` said nothing")?;
+    ensure!(
+        status["unexplained_gap"] == 0,
+        "events went missing without a word: {status}"
+    );
+    Ok(format!("exact {} ms after it was back", after.as_millis()))
+}
+
+/// Facts of an agent that was killed are kept, and those of its successor added to them.
+pub(super) fn agent(world: &mut World) -> Result<String> {
+    let program = world.program("agent-restarts", world.foreign(), Program::Exit(0))?;
+    let binary = program.display().to_string();
+    run(&program, 3)?;
+    world.counted(&binary, "emulated", 3, SOON)?;
+    let before = losses(world)?;
+    world.kill_agent()?;
+    // Nobody looks, so these cannot be counted; that is what the loss says.
+    run(&program, 2)?;
+    world.counted(&binary, "emulated", 3, Duration::ZERO)?;
+    world.start_agent()?;
+    let ((), after) = eventually(SOON, || {
+        let more = losses(world)? - before;
+        ensure!(more == 1, "{more} losses of stage agent_down were told");
+        Ok(())
+    })?;
+    run(&program, 4)?;
+    world.counted(&binary, "emulated", 7, SOON)?;
+    Ok(format!("loss told after {} ms", after.as_millis()))
+}
+
+/// Without the agent there is no program in the kernel, and nothing pinned.
+pub(super) fn nothing_left_attached(world: &mut World) -> Result<String> {
+    let running = programs()?;
+    ensure!(running > 0, "this cannot tell whether programs are loaded");
+    world.kill_agent()?;
+    let left = programs()?;
+    ensure!(
+        left == 0,
+        "{left} programs are held by somebody although the agent was killed"
+    );
+    if let Ok(pinned) = fs::read_dir("/sys/fs/bpf") {
+        ensure!(pinned.count() == 0, "something is pinned in /sys/fs/bpf");
+    }
+    world.start_agent()?;
+    Ok(format!("{running} programs before"))
+}
+
+/// Losses of stage `agent_down`.
+fn losses(world: &World) -> Result<usize> {
+    let events = world.client().events()?;
+    Ok(events
+        .iter()
+        .filter(|event| event.stage.as_deref() == Some("agent_down"))
+        .count())
+}
+
+/// Descriptors of BPF programs and links, in any process.
+fn programs() -> Result<usize> {
+    let mut found = 0;
+    for process in fs::read_dir("/proc")?.filter_map(Result::ok) {
+        // Those that are no processes, or have ended, have no such directory.
+        let Ok(descriptors) = fs::read_dir(process.path().join("fdinfo")) else {
+            continue;
+        };
+        for descriptor in descriptors.filter_map(Result::ok) {
+            let info = fs::read_to_string(descriptor.path()).unwrap_or_default();
+            found += usize::from(
+                info.lines()
+                    .any(|line| line.starts_with("prog_id:") || line.starts_with("link_id:")),
+            );
+        }
+    }
+    Ok(found)
+}

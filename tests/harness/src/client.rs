@@ -1,0 +1,112 @@
+//! Questions to the collector, by way of the command-line program and its JSON.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Asks one collector.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// The program `archtrace`.
+    pub program: PathBuf,
+    /// Such as `http://127.0.0.1:50061`.
+    pub server: String,
+}
+
+/// The fields of a fact that the cases look at.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(
+    missing_docs,
+    reason = "the names are those that `archtrace facts -o json` documents"
+)]
+pub struct Fact {
+    pub node: String,
+    pub node_arch: String,
+    pub binary: String,
+    pub arch: String,
+    pub mode: String,
+    pub emulator: Option<String>,
+    pub count: u64,
+    pub processes: u64,
+    pub cpu_seconds: f64,
+}
+
+/// The fields of an event, or of a loss among them, that the cases look at.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(
+    missing_docs,
+    reason = "the names are those that `archtrace events -o json` documents"
+)]
+pub struct Event {
+    pub kind: String,
+    #[serde(default)]
+    pub binary: Option<String>,
+    #[serde(default)]
+    pub arch: Option<String>,
+    #[serde(default)]
+    pub cause: Option<String>,
+    #[serde(default)]
+    pub errno: Option<i32>,
+    #[serde(default)]
+    pub stage: Option<String>,
+}
+
+impl Client {
+    /// What `archtrace <arguments> -o json` prints: one object a line.
+    ///
+    /// # Errors
+    /// If it fails, or prints anything else.
+    pub fn ask(&self, arguments: &[&str]) -> Result<Vec<Value>> {
+        let mut command = Command::new(&self.program);
+        command
+            .args(arguments)
+            .args(["-o", "json", "--server", &self.server]);
+        let output = command
+            .output()
+            .with_context(|| format!("start {}", self.program.display()))?;
+        let question = arguments.join(" ");
+        ensure!(
+            output.status.success(),
+            "archtrace {question} ended with {}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+        let text = String::from_utf8(output.stdout)
+            .with_context(|| format!("archtrace {question} printed no UTF-8"))?;
+        text.lines()
+            .map(|line| {
+                serde_json::from_str(line)
+                    .with_context(|| format!("archtrace {question} printed: {line}"))
+            })
+            .collect()
+    }
+
+    /// Every fact of `archtrace facts`, with further `arguments`.
+    ///
+    /// # Errors
+    /// If a field is missing, or see [`Client::ask`].
+    pub fn facts(&self, arguments: &[&str]) -> Result<Vec<Fact>> {
+        parse(self.ask(&[&["facts"], arguments].concat())?)
+    }
+
+    /// Every event and loss of `archtrace events`.
+    ///
+    /// # Errors
+    /// If a field is missing, or see [`Client::ask`].
+    pub fn events(&self) -> Result<Vec<Event>> {
+        parse(self.ask(&["events"])?)
+    }
+}
+
+fn parse<T: for<'de> Deserialize<'de>>(objects: Vec<Value>) -> Result<Vec<T>> {
+    objects
+        .into_iter()
+        .map(|object| {
+            let text = object.to_string();
+            serde_json::from_value(object).with_context(|| format!("unexpected fields in {text}"))
+        })
+        .collect()
+}

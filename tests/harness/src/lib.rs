@@ -1,0 +1,13 @@
+//! What the tests on this machine and those in virtual machines share: the programs as
+//! children, handlers and mounts that are undone, questions to the collector, and the cases.
+//!
+//! Knows archtrace only from outside: its options, its JSON, its exit codes.
+
+pub mod binfmt;
+pub mod cases;
+pub mod client;
+pub mod mount;
+pub mod process;
+pub mod usage;
+pub mod wait;
+pub mod world;

@@ -1,0 +1,326 @@
+//! One node with an agent, a collector and an emulator: what a case acts in.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+use archtrace_guests::{Isa, Program, build};
+use tempfile::TempDir;
+
+use crate::binfmt::{self, Handler};
+use crate::client::{Client, Fact};
+use crate::mount::Mount;
+use crate::process::Running;
+use crate::wait::eventually;
+
+/// The name under which the agent reports.
+pub const NODE: &str = "test-node";
+
+/// So long a program may take from its start until it is ready.
+const START: Duration = Duration::from_secs(30);
+
+/// Where the cases run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On this machine, among everything else that runs there.
+    Host,
+    /// Alone in a virtual machine, whose CPU is emulated and slow.
+    Vm,
+}
+
+/// What a [`World`] is made of.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the cases run.
+    pub place: Place,
+    /// The directory of the programs `archtrace`, `archtrace-agent`, `archtrace-collector`.
+    pub programs: PathBuf,
+    /// A static program that runs here and interprets the foreign instruction set.
+    pub emulator: PathBuf,
+    /// The tier in which header and failure hook have to run, if that is known.
+    pub tier: Option<u64>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct World {
+    config: Config,
+    native: Isa,
+    listen: SocketAddr,
+    // Dropped in this order: who sends before who receives, the registry after the handlers.
+    agent: Option<Running>,
+    collector: Option<Running>,
+    _handler: Handler,
+    _registry: Mount,
+    dir: TempDir,
+}
+
+impl World {
+    /// Registers the emulator, starts collector and agent, and waits until the agent reports.
+    ///
+    /// # Errors
+    /// If one of them cannot be started or is not ready in time.
+    pub fn new(config: Config) -> Result<Self> {
+        let native = Isa::native().context("there are no guests for this machine's CPU")?;
+        let registry = binfmt::mount()?;
+        let name = format!("archtrace-test-{}", std::process::id());
+        let handler = Handler::emulate(&name, native.foreign(), &config.emulator)?;
+        // A free port; somebody could take it before the collector does, which then says so.
+        let listen = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let dir = tempfile::Builder::new()
+            .prefix("archtrace-test-")
+            .tempdir()?;
+        let mut world = Self {
+            config,
+            native,
+            listen,
+            agent: None,
+            collector: None,
+            _handler: handler,
+            _registry: registry,
+            dir,
+        };
+        world.start_collector()?;
+        world.start_agent()?;
+        Ok(world)
+    }
+
+    /// Where the cases run.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        self.config.place
+    }
+
+    /// The tier in which header and failure hook have to run, if that is known.
+    #[must_use]
+    pub fn tier(&self) -> Option<u64> {
+        self.config.tier
+    }
+
+    /// The instruction set of this machine.
+    #[must_use]
+    pub fn native(&self) -> Isa {
+        self.native
+    }
+
+    /// The one that is emulated here.
+    #[must_use]
+    pub fn foreign(&self) -> Isa {
+        self.native.foreign()
+    }
+
+    /// The interpreter as it is registered.
+    #[must_use]
+    pub fn emulator(&self) -> &Path {
+        &self.config.emulator
+    }
+
+    /// A directory for the cases.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Who asks the collector.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client {
+            program: self.config.programs.join("archtrace"),
+            server: self.url(),
+        }
+    }
+
+    /// The running agent.
+    ///
+    /// # Errors
+    /// If it was ended and not started again.
+    pub fn agent(&mut self) -> Result<&mut Running> {
+        self.agent.as_mut().context("the agent does not run")
+    }
+
+    /// Starts the collector on its store, and waits until it answers.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn start_collector(&mut self) -> Result<()> {
+        let store = format!("sqlite:{}", self.dir().join("store.db").display());
+        let mut command = Command::new(self.config.programs.join("archtrace-collector"));
+        command.args(["--listen", &self.listen.to_string(), "--store", &store]);
+        let mut running = Running::start("collector", &mut command, Some(&self.log("collector")))?;
+        let client = self.client();
+        eventually(START, || {
+            alive(&mut running).and_then(|()| client.ask(&["status"]))
+        })?;
+        self.collector = Some(running);
+        Ok(())
+    }
+
+    /// Starts the agent, and waits until the collector hears of this start.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn start_agent(&mut self) -> Result<()> {
+        let client = self.client();
+        let attached = |client: &Client| -> Result<Option<serde_json::Value>> {
+            let nodes = client.ask(&["nodes"])?;
+            Ok(nodes
+                .into_iter()
+                .find(|node| node["node"] == NODE)
+                .map(|node| node["attached_at"].clone()))
+        };
+        let before = attached(&client)?;
+        let mut command = Command::new(self.config.programs.join("archtrace-agent"));
+        command.args(["--collector", &self.url(), "--node-name", NODE]);
+        let mut running = Running::start("agent", &mut command, Some(&self.log("agent")))?;
+        eventually(START, || {
+            alive(&mut running)?;
+            let now = attached(&client)?;
+            ensure!(now.is_some() && now != before, "the agent does not report");
+            Ok(())
+        })?;
+        self.agent = Some(running);
+        Ok(())
+    }
+
+    /// Ends the collector with SIGKILL.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn kill_collector(&mut self) -> Result<()> {
+        self.collector
+            .take()
+            .context("the collector does not run")?
+            .kill()
+    }
+
+    /// Ends the agent with SIGKILL.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn kill_agent(&mut self) -> Result<()> {
+        self.agent.take().context("the agent does not run")?.kill()
+    }
+
+    /// Whether the programs run and did not panic.
+    ///
+    /// # Errors
+    /// If not so.
+    pub fn check_health(&mut self) -> Result<()> {
+        for running in [&mut self.agent, &mut self.collector] {
+            let running = running
+                .as_mut()
+                .context("agent or collector does not run")?;
+            alive(running)?;
+        }
+        for name in ["agent", "collector"] {
+            let log = String::from_utf8_lossy(&fs::read(self.log(name))?).into_owned();
+            if let Some(line) = log.lines().find(|line| line.contains("panicked")) {
+                return Err(anyhow!("the {name} panicked: {line}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the output of `agent` or `collector` goes.
+    #[must_use]
+    pub fn log(&self, name: &str) -> PathBuf {
+        self.dir().join(format!("{name}.log"))
+    }
+
+    /// An executable file in the directory of the cases.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn file(&self, name: impl AsRef<OsStr>, content: &[u8]) -> Result<PathBuf> {
+        let path = self.dir().join(name.as_ref());
+        let mut file = fs::File::options()
+            .create_new(true)
+            .write(true)
+            .mode(0o755)
+            .open(&path);
+        let file = file
+            .as_mut()
+            .map_err(|error| anyhow!("create {}: {error}", path.display()))?;
+        file.write_all(content)
+            .with_context(|| format!("write {}", path.display()))?;
+        Ok(path)
+    }
+
+    /// A program in the directory of the cases.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn program(&self, name: impl AsRef<OsStr>, isa: Isa, program: Program) -> Result<PathBuf> {
+        self.file(name, &build(isa, program))
+    }
+
+    /// Waits until there is exactly one fact of `binary` in `mode`, with this count.
+    ///
+    /// # Errors
+    /// If there is not, in time.
+    pub fn counted(
+        &self,
+        binary: &str,
+        mode: &str,
+        count: u64,
+        limit: Duration,
+    ) -> Result<(Fact, Duration)> {
+        let client = self.client();
+        eventually(limit, || {
+            let facts = client.facts(&["--mode", mode])?;
+            let mut facts = facts.into_iter().filter(|fact| fact.binary == binary);
+            let fact = facts
+                .next()
+                .with_context(|| format!("no {mode} fact of {binary}"))?;
+            ensure!(
+                facts.next().is_none(),
+                "more than one {mode} fact of {binary}"
+            );
+            ensure!(
+                fact.count == count,
+                "{} execs of {binary} were counted, {count} happened",
+                fact.count
+            );
+            Ok(fact)
+        })
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}", self.listen)
+    }
+}
+
+/// Runs a program to its end, `times` in a row.
+///
+/// # Errors
+/// If it cannot be started or does not end with status 0.
+pub fn run(program: &Path, times: u32) -> Result<()> {
+    for _ in 0..times {
+        let status = Command::new(program).stdin(Stdio::null()).status();
+        let status = status.with_context(|| format!("run {}", program.display()))?;
+        ensure!(
+            status.success(),
+            "{} ended with {status}",
+            program.display()
+        );
+    }
+    Ok(())
+}
+
+fn alive(running: &mut Running) -> Result<()> {
+    let Some(status) = running.ended()? else {
+        return Ok(());
+    };
+    let log = running.log().map(fs::read).transpose()?.unwrap_or_default();
+    Err(anyhow!(
+        "the {} ended with {status}: {}",
+        running.name(),
+        String::from_utf8_lossy(&log).trim()
+    ))
+}

@@ -1,0 +1,50 @@
+//! Builds the programs.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::vm::Arch;
+use crate::{paths, progress, toolchain};
+
+/// Plain `cargo build --release`, as users do it. Returns the directory of the programs.
+///
+/// # Errors
+/// If the build fails.
+pub(crate) fn build() -> Result<PathBuf> {
+    progress::command(
+        "build the programs",
+        cargo().args(["build", "--release", "--locked"]),
+    )?;
+    Ok(paths::target().join("release"))
+}
+
+/// Static programs for `arch` that need nothing but a kernel, the virtual machines' init among
+/// them. Returns their directory.
+///
+/// # Errors
+/// If a compiler is missing or the build fails.
+pub(crate) fn build_static(arch: Arch) -> Result<PathBuf> {
+    let title = format!("build static programs for {}", arch.as_str());
+    let environment = toolchain::static_build(arch)?;
+    let packages = [
+        "archtrace-agent",
+        "archtrace-collector",
+        "archtrace-cli",
+        "archtrace-vm-tests",
+    ];
+    let mut cargo = cargo();
+    cargo.args(["build", "--release", "--locked", "--target", arch.target()]);
+    cargo.args(packages.iter().flat_map(|package| ["--package", package]));
+    cargo.envs(environment);
+    progress::command(&title, &mut cargo)?;
+    Ok(paths::target().join(arch.target()).join("release"))
+}
+
+/// cargo, in this workspace.
+pub(crate) fn cargo() -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(paths::root());
+    cargo
+}

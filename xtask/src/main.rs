@@ -1,0 +1,71 @@
+//! `cargo xtask`: thin orchestration of what it takes to run, test and measure archtrace.
+//!
+//! Each task is one file. Nothing here knows how archtrace works; that is the business of the
+//! crates it builds and of the cases in `tests/`.
+
+mod apt;
+mod bench;
+mod binaries;
+mod cpio;
+mod demo;
+mod emulator;
+mod kernel;
+mod paths;
+mod progress;
+mod run;
+mod setup;
+mod test;
+mod toolchain;
+mod vm;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Sets up, runs, tests and measures archtrace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask run                            see what runs emulated on this machine, live
+  cargo xtask test                           every test, on real kernels too
+  cargo xtask vm --kernel 6.1 --arch arm64   the test cases on one kernel
+
+Downloads are kept in $ARCHTRACE_CACHE (default: ~/.cache/archtrace).";
+
+#[derive(Subcommand)]
+enum Task {
+    /// Installs what is missing
+    Setup(setup::Args),
+    /// Builds everything and shows live which processes of this machine run emulated
+    Run(run::Args),
+    /// Runs all checks and tests
+    Test(test::Args),
+    /// Boots real kernels and runs the test cases there
+    Vm(vm::Args),
+    /// Measures what the agent costs
+    Bench(bench::Args),
+}
+
+fn main() -> ExitCode {
+    let Cli { task } = Cli::parse();
+    let result = match task {
+        Task::Setup(args) => setup::main(&args),
+        Task::Run(args) => run::main(&args),
+        Task::Test(args) => test::main(&args),
+        Task::Vm(args) => vm::main(&args),
+        Task::Bench(args) => bench::main(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! `cargo xtask setup`: installs what is missing, and says what it does.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::vm::{self, Arch};
+use crate::{apt, emulator, kernel, paths, progress, toolchain};
+
+/// The linker for BPF, in the version that fits Debian's LLVM and compiler.
+const BPF_LINKER: &str = "0.13.0";
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  cargo xtask setup          what `cargo xtask run` needs\n  cargo xtask setup --test   what `cargo xtask test` needs: kernels, QEMU, a cross compiler"
+)]
+pub(crate) struct Args {
+    /// What `run` needs (the default)
+    #[arg(long, conflicts_with = "test")]
+    run: bool,
+    /// What `test` needs
+    #[arg(long)]
+    test: bool,
+}
+
+/// What the machine is to be prepared for; each includes those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Purpose {
+    /// Building and running here.
+    Run,
+    /// Also the checks of the source that need a program of their own.
+    Check,
+    /// Also building for other architectures and booting kernels.
+    Vm,
+}
+
+pub(crate) fn main(args: &Args) -> Result<()> {
+    let Args { run: _, test } = args;
+    let purpose = if *test { Purpose::Vm } else { Purpose::Run };
+    prepare(purpose)?;
+    if purpose == Purpose::Vm {
+        install_cargo_deny()?;
+        for machine in vm::matrix() {
+            kernel::get(machine.version, machine.arch)?;
+        }
+    }
+    eprintln!("setup: everything is there");
+    Ok(())
+}
+
+/// Installs what `purpose` needs. Fast where all is there.
+///
+/// # Errors
+/// If something is missing that cannot be installed; says how to get it.
+pub(crate) fn prepare(purpose: Purpose) -> Result<()> {
+    install_packages(purpose)?;
+    install_bpf_linker()?;
+    if let Some(host) = Arch::host() {
+        emulator::static_qemu(host)?;
+    }
+    if purpose == Purpose::Check {
+        install_cargo_deny()?;
+    }
+    if purpose == Purpose::Vm {
+        for arch in [Arch::Amd64, Arch::Arm64] {
+            toolchain::static_build(arch)?;
+            emulator::static_qemu(arch)?;
+        }
+    }
+    Ok(())
+}
+
+/// A Debian package, and the file that shows that it is there (asking dpkg would take longer).
+struct Wanted {
+    package: &'static str,
+    file: &'static str,
+    why: &'static str,
+}
+
+const fn wanted(package: &'static str, file: &'static str, why: &'static str) -> Wanted {
+    Wanted { package, file, why }
+}
+
+const BPF: [Wanted; 3] = [
+    wanted(
+        "rustc-web",
+        toolchain::DEBIAN_RUSTC,
+        "compiles the programs in the kernel",
+    ),
+    wanted(
+        "libstd-rust-web-dev-bpf",
+        "/usr/lib/rustlib/bpfel-unknown-none/lib",
+        "Rust's core library for them",
+    ),
+    wanted(
+        "llvm-22-dev",
+        "/usr/lib/llvm-22/bin/llvm-config",
+        "bpf-linker is built on it",
+    ),
+];
+
+const BUILD: [Wanted; 2] = [
+    wanted("gcc", "/usr/bin/cc", "compiles SQLite and links"),
+    wanted(
+        "libc6-dev",
+        "/usr/include/stdlib.h",
+        "compiles SQLite and links",
+    ),
+];
+
+const VM: [Wanted; 5] = [
+    wanted(
+        "qemu-system-x86",
+        "/usr/bin/qemu-system-x86_64",
+        "boots amd64 kernels",
+    ),
+    wanted(
+        "qemu-system-arm",
+        "/usr/bin/qemu-system-aarch64",
+        "boots arm64 kernels",
+    ),
+    wanted(
+        "gcc-aarch64-linux-gnu",
+        "/usr/bin/aarch64-linux-gnu-gcc",
+        "links programs for arm64",
+    ),
+    wanted(
+        "libc6-dev-arm64-cross",
+        "/usr/aarch64-linux-gnu/lib/libc.a",
+        "links programs for arm64",
+    ),
+    wanted("xz-utils", "/usr/bin/xz", "unpacks kernel modules"),
+];
+
+fn install_packages(purpose: Purpose) -> Result<()> {
+    let mut lists: Vec<&Wanted> = BUILD.iter().collect();
+    if toolchain::debian_has_bpf() || !toolchain::nightly_has_source() {
+        lists.extend(&BPF);
+    }
+    if purpose == Purpose::Vm {
+        lists.extend(&VM);
+    }
+    let missing: Vec<_> = lists
+        .into_iter()
+        .filter(|wanted| !Path::new(wanted.file).exists())
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for Wanted { package, file, why } in &missing {
+        eprintln!("setup: {package} is missing ({why}; {file})");
+    }
+    let packages: Vec<_> = missing.iter().map(|wanted| wanted.package).collect();
+    if !apt::is_here() {
+        bail!(
+            "this machine has no apt. Install a C compiler and, with rustup, `rustup toolchain install nightly \
+             --component rust-src` and `cargo install bpf-linker`; for the virtual machines QEMU and a cross \
+             compiler for arm64 (Debian calls what is missing: {})",
+            packages.join(", ")
+        );
+    }
+    apt::install(&packages)
+}
+
+fn install_bpf_linker() -> Result<()> {
+    if paths::program("bpf-linker").is_some() {
+        return Ok(());
+    }
+    eprintln!("setup: bpf-linker is missing (links the programs in the kernel)");
+    let mut cargo = Command::new("cargo");
+    cargo
+        .args(["install", "--locked", "bpf-linker"])
+        .current_dir("/");
+    if toolchain::debian_has_bpf() {
+        let path = std::env::var("PATH").unwrap_or_default();
+        cargo
+            .args([
+                "--version",
+                BPF_LINKER,
+                "--no-default-features",
+                "--features",
+                "llvm-22",
+            ])
+            .env("LLVM_SYS_221_PREFIX", "/usr/lib/llvm-22")
+            .env("PATH", format!("/usr/lib/llvm-22/bin:{path}"));
+    }
+    progress::command("cargo install bpf-linker", &mut cargo)
+}
+
+fn install_cargo_deny() -> Result<()> {
+    if paths::program("cargo-deny").is_some() {
+        return Ok(());
+    }
+    eprintln!("setup: cargo-deny is missing (checks licences and sources of the dependencies)");
+    let mut cargo = Command::new("cargo");
+    cargo
+        .args(["install", "--locked", "cargo-deny"])
+        .current_dir("/");
+    progress::command("cargo install cargo-deny", &mut cargo)
+}
