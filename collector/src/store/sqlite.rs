@@ -1,0 +1,139 @@
+//! SQLite: one writer with group commit, a few readers, in WAL mode.
+//!
+//! `synchronous=FULL`: in WAL mode, `NORMAL` does not sync the log at a commit, so that a loss of
+//! power can take back what was acknowledged (<https://sqlite.org/pragma.html#pragma_synchronous>).
+//! Group commit makes up for its price: one sync serves everybody who is waiting.
+
+mod events;
+mod nodes;
+mod readers;
+mod schema;
+mod select;
+mod state;
+mod values;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use archtrace_facts::fleet::{NodeEvent, NodeFact, NodeStatus, Totals};
+use archtrace_facts::report::{EventBatch, Hello};
+
+use super::{
+    Applied, Attached, Beat, Delta, EventCursor, EventQuery, FactCursor, FactQuery, NodeId,
+    NodeQuery, Snapshot, Store, StoreError,
+};
+use readers::Readers;
+use writer::Writer;
+
+/// A store in one file.
+#[derive(Debug)]
+pub struct SqliteStore {
+    writer: Writer,
+    readers: Readers,
+}
+
+impl SqliteStore {
+    /// Opens or creates the file, and brings it to this version's schema.
+    ///
+    /// # Errors
+    /// If the file cannot be opened, is no database, or was written by a newer version.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let name: Arc<str> = format!("sqlite:{}", path.display()).into();
+        let connection = schema::open(path).map_err(|reason| StoreError::Open {
+            store: name.to_string(),
+            hint: reason.hint(),
+            reason: Arc::new(reason),
+        })?;
+        let open_failed = |reason| StoreError::Open {
+            store: name.to_string(),
+            hint: "check the limits of the process",
+            reason,
+        };
+        let readers = Readers::open(path, &name).map_err(|error| open_failed(Arc::new(error)))?;
+        let writer =
+            Writer::start(connection, &name).map_err(|error| open_failed(Arc::new(error)))?;
+        Ok(Self { writer, readers })
+    }
+}
+
+impl Store for SqliteStore {
+    async fn attach(&self, hello: Hello, now: SystemTime) -> Result<Attached, StoreError> {
+        self.writer
+            .run("take in a node", move |db| nodes::attach(db, &hello, now))
+            .await
+    }
+
+    async fn apply_snapshot(
+        &self,
+        node: NodeId,
+        snapshot: Snapshot,
+        now: SystemTime,
+    ) -> Result<Applied, StoreError> {
+        let run = move |db: &_| state::apply_snapshot(db, node, &snapshot, now);
+        self.writer.run("apply a snapshot", run).await
+    }
+
+    async fn apply_delta(
+        &self,
+        node: NodeId,
+        delta: Delta,
+        now: SystemTime,
+    ) -> Result<Applied, StoreError> {
+        self.writer
+            .run("apply a delta", move |db| {
+                state::apply_delta(db, node, &delta, now)
+            })
+            .await
+    }
+
+    async fn append_events(
+        &self,
+        node: NodeId,
+        batch: EventBatch,
+        now: SystemTime,
+    ) -> Result<u64, StoreError> {
+        self.writer
+            .run("append events", move |db| {
+                events::append(db, node, &batch, now)
+            })
+            .await
+    }
+
+    async fn heartbeat(&self, node: NodeId, beat: Beat, now: SystemTime) -> Result<(), StoreError> {
+        self.writer
+            .run("note a heartbeat", move |db| {
+                nodes::heartbeat(db, node, &beat, now)
+            })
+            .await
+    }
+
+    async fn facts(&self, query: FactQuery) -> Result<Vec<(FactCursor, NodeFact)>, StoreError> {
+        self.readers
+            .run("list facts", move |db| state::list(db, &query))
+            .await
+    }
+
+    async fn events(&self, query: EventQuery) -> Result<Vec<(EventCursor, NodeEvent)>, StoreError> {
+        self.readers
+            .run("list events", move |db| events::list(db, &query))
+            .await
+    }
+
+    async fn nodes(&self, query: NodeQuery) -> Result<Vec<(NodeId, NodeStatus)>, StoreError> {
+        self.readers
+            .run("list nodes", move |db| nodes::list(db, &query))
+            .await
+    }
+
+    async fn totals(&self, alive_since: SystemTime) -> Result<Totals, StoreError> {
+        self.readers
+            .run("sum up", move |db| nodes::totals(db, alive_since))
+            .await
+    }
+
+    async fn failed(&self) -> StoreError {
+        self.writer.ended().await
+    }
+}
