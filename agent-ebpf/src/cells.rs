@@ -3,7 +3,7 @@
 //! The maps hold the truth; records only give names to their keys. So a record that is lost costs
 //! a name for a second, never a count.
 
-use archtrace_ebpf::abi::{CellKey, ForeignCell, NativeCell, stat};
+use archtrace_ebpf::abi::{CellKey, ForeignCell, NativeCell, mode, stat};
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 
@@ -13,10 +13,25 @@ use crate::state::{FOREIGN, NATIVE, count};
 /// Least time between two records of one key.
 const RECORD_INTERVAL_NS: u64 = 1_000_000_000;
 
-/// Counts an exec of a native binary. Returns the cell if it has not been told yet: the caller
-/// sends a record and then calls [`native_told`].
+/// Counts an exec. Returns where to note the time if a record is due: the caller sends it and then
+/// calls [`told`].
 #[inline(always)]
-pub(crate) fn native(key: &CellKey) -> Option<*mut NativeCell> {
+pub(crate) fn exec(key: &CellKey) -> Option<*mut u64> {
+    if key.mode == mode::NATIVE { native(key) } else { foreign(key) }
+}
+
+/// Remembers that a record went out. Two CPUs may both send one: atomic exchange needs Linux 5.12,
+/// and a record too many costs nothing.
+#[inline(always)]
+pub(crate) fn told(sent_ns: *mut u64) {
+    // SAFETY: points into a map value; elements of preallocated maps stay in place, and the agent
+    // removes none that is in use.
+    unsafe { *sent_ns = bpf_ktime_get_ns() };
+}
+
+/// Of a native binary, only the first is told.
+#[inline(always)]
+fn native(key: &CellKey) -> Option<*mut u64> {
     let cell = match NATIVE.get_ptr_mut(key) {
         Some(cell) => cell,
         None => {
@@ -29,34 +44,25 @@ pub(crate) fn native(key: &CellKey) -> Option<*mut NativeCell> {
             cell
         }
     };
-    // SAFETY: a map value; elements of preallocated maps stay readable, and the agent removes
-    // none that is in use.
+    // SAFETY: as in `told`.
     unsafe {
         add(&raw mut (*cell).count, 1);
-        ((*cell).sent_ns == 0).then_some(cell)
+        ((*cell).sent_ns == 0).then_some(&raw mut (*cell).sent_ns)
     }
 }
 
-/// Remembers that a record went out for this cell.
+/// Of any other, one a second.
 #[inline(always)]
-pub(crate) fn native_told(cell: *mut NativeCell) {
-    // SAFETY: as in `native`. Two CPUs may both find 0 and tell it twice, which is harmless.
-    unsafe { (*cell).sent_ns = bpf_ktime_get_ns() };
-}
-
-/// Counts an exec of any other kind. Returns the cell if a record is due: the caller sends it and
-/// then calls [`foreign_told`].
-#[inline(always)]
-pub(crate) fn foreign(key: &CellKey) -> Option<*mut ForeignCell> {
+fn foreign(key: &CellKey) -> Option<*mut u64> {
     let cell = foreign_cell(key)?;
-    // SAFETY: as in `native`.
+    // SAFETY: as in `told`.
     unsafe {
         let now = bpf_ktime_get_ns();
         add(&raw mut (*cell).count, 1);
         (*cell).last_ns = now;
         let sent = (*cell).sent_ns;
         if sent == 0 || now.wrapping_sub(sent) >= RECORD_INTERVAL_NS {
-            return Some(cell);
+            return Some(&raw mut (*cell).sent_ns);
         }
         add(&raw mut (*cell).suppressed, 1);
     }
@@ -78,24 +84,16 @@ pub(crate) fn foreign_cell(key: &CellKey) -> Option<*mut ForeignCell> {
     cell
 }
 
-/// Remembers that a record went out for this cell. Two CPUs may both send one within the same
-/// second: atomic exchange needs Linux 5.12, and a record too many costs nothing.
-#[inline(always)]
-pub(crate) fn foreign_told(cell: *mut ForeignCell) {
-    // SAFETY: as in `native`.
-    unsafe { (*cell).sent_ns = bpf_ktime_get_ns() };
-}
-
 /// A process of this cell more (`1`) or less (`-1` as two's complement).
 #[inline(always)]
 pub(crate) fn add_process(cell: *mut ForeignCell, change: i64) {
-    // SAFETY: as in `native`.
+    // SAFETY: as in `told`.
     unsafe { add(&raw mut (*cell).processes, change as u64) };
 }
 
 /// CPU time of this cell.
 #[inline(always)]
 pub(crate) fn add_cpu(cell: *mut ForeignCell, ns: u64) {
-    // SAFETY: as in `native`.
+    // SAFETY: as in `told`.
     unsafe { add(&raw mut (*cell).cpu_ns, ns) };
 }

@@ -24,20 +24,26 @@ pub(crate) fn on_exec<R: Read>(task: *const u8, bprm: *const u8) {
         )
     };
     let seen = Exec { task, bprm, filename, interp, file, running: file_id::<R>(file) };
+    let mut counted = None;
     if filename != interp {
-        let handled = if config!(header_hook) != 0 {
-            with_passes::<R>(&seen)
-        } else {
-            without_passes::<R>(&seen)
-        };
-        if handled {
-            return;
+        counted = if config!(header_hook) != 0 { with_passes(&seen) } else { without_passes(&seen) };
+    }
+    let Counted { key, interp, name } = match counted {
+        Some(counted) => counted,
+        None => direct::<R>(&seen),
+    };
+    if let Some(sent_ns) = cells::exec(&key) {
+        let facts = Facts { key, running: seen.running, errno: 0, bprm, interp, name };
+        if record::send(Slot::Exec, &facts) {
+            cells::told(sent_ns);
         }
-    } else if config!(header_hook) != 0 && anything_alive() {
-        // A foreign file that the kernel runs by itself: compat, counted below.
+    }
+    if key.mode == mode::EMULATED {
+        tasks::begin(task as u64, key, tasks::runtime::<R>(task), true);
+    }
+    if config!(header_hook) != 0 && anything_alive() {
         pass::forget(task as u64);
     }
-    direct::<R>(&seen);
 }
 
 struct Exec {
@@ -49,15 +55,21 @@ struct Exec {
     running: FileId,
 }
 
+/// What an exec is counted as.
+struct Counted {
+    key: CellKey,
+    /// What was put in front, or null.
+    interp: *const u8,
+    name: Name,
+}
+
 /// The CPU runs the file itself, be it a script's interpreter.
 #[inline(always)]
-fn direct<R: Read>(exec: &Exec) {
+fn direct<R: Read>(exec: &Exec) -> Counted {
     let head = Head::of::<R>(exec.bprm);
     let native = head.is_native() || !head.is_elf();
-    // SAFETY: no arguments, no preconditions.
-    let cgroup = unsafe { bpf_get_current_cgroup_id() };
     let key = CellKey {
-        cgroup,
+        cgroup: cgroup(),
         inode: exec.running.inode,
         dev: exec.running.dev,
         machine: head.machine,
@@ -66,86 +78,52 @@ fn direct<R: Read>(exec: &Exec) {
     };
     // Of a script, the interpreter is what runs: it gives the name.
     let name = Name::Kernel { string: exec.interp, file: exec.file };
-    if native {
-        if let Some(cell) = cells::native(&key)
-            && send(exec, key, core::ptr::null(), name)
-        {
-            cells::native_told(cell);
-        }
-    } else if let Some(cell) = cells::foreign(&key)
-        && send(exec, key, core::ptr::null(), name)
-    {
-        cells::foreign_told(cell);
-    }
+    Counted { key, interp: core::ptr::null(), name }
 }
 
 /// Something was put in front, and the passes were seen: was it in front of a foreign file?
 #[inline(always)]
-fn with_passes<R: Read>(exec: &Exec) -> bool {
-    let task = exec.task as u64;
-    let Some(flight) = FLIGHTS.get_ptr(task) else { return false };
+fn with_passes(exec: &Exec) -> Option<Counted> {
+    let flight = FLIGHTS.get_ptr(exec.task as u64)?;
     // SAFETY: a map value that only this task's own events write.
-    let (guest, kind) = unsafe {
-        (FileId { inode: (*flight).inode, dev: (*flight).dev }, (*flight).path_kind)
-    };
+    let (guest, kind) =
+        unsafe { (FileId { inode: (*flight).inode, dev: (*flight).dev }, (*flight).path_kind) };
     if guest == exec.running {
         // A script whose interpreter is of the 32-bit kind, and runs.
-        pass::forget(task);
-        return false;
+        return None;
     }
-    // SAFETY: no arguments, no preconditions.
-    let cgroup = unsafe { bpf_get_current_cgroup_id() };
-    let key = pass::key_of(flight, cgroup, mode::EMULATED);
-    if let Some(cell) = cells::foreign(&key) {
-        let name = if kind == path_kind::NONE {
-            Name::Kernel { string: exec.filename, file: core::ptr::null() }
-        } else {
-            Name::Flight(flight)
-        };
-        if send(exec, key, exec.interp, name) {
-            cells::foreign_told(cell);
-        }
-    }
-    tasks::begin(task, key, tasks::runtime::<R>(exec.task), true);
-    pass::forget(task);
-    true
+    let key = pass::key_of(flight, cgroup(), mode::EMULATED);
+    let name = if kind == path_kind::NONE {
+        Name::Kernel { string: exec.filename, file: core::ptr::null() }
+    } else {
+        Name::Flight(flight)
+    };
+    Some(Counted { key, interp: exec.interp, name })
 }
 
 /// Something was put in front, and the file itself is out of sight (tracepoints only). What the
 /// agent said of the interpreter decides; if it said nothing yet, the agent is asked.
 #[inline(always)]
-fn without_passes<R: Read>(exec: &Exec) -> bool {
-    let Some(scratch) = scratch(Slot::Exec) else { return false };
-    let seed = config!(hash_seed);
-    // SAFETY: no arguments, no preconditions; a plain value, written by the agent.
-    let (interp_hash, interpreter, cgroup) = unsafe {
-        let hash = names::hash_kernel(scratch, seed, exec.interp);
-        (hash, INTERPRETERS.get(hash).copied(), bpf_get_current_cgroup_id())
-    };
-    if interpreter.is_some_and(|known| known.emulator == 0) {
-        return false;
-    }
-    // The interpreter's hash as the seed: the two names together.
-    let inode = names::hash_kernel(scratch, interp_hash, exec.filename);
+fn without_passes(exec: &Exec) -> Option<Counted> {
+    let scratch = scratch(Slot::Exec)?;
+    let interp_hash = names::hash_kernel(scratch, config!(hash_seed), exec.interp);
+    // SAFETY: a plain value, written by the agent.
+    let interpreter = unsafe { INTERPRETERS.get(interp_hash).copied() };
     let (mode, machine, ident) = match interpreter {
+        Some(known) if known.emulator == 0 => return None,
         Some(known) => (mode::EMULATED, known.machine, known.ident),
         None => (mode::INTERPRETED, 0, 0),
     };
-    let key = CellKey { cgroup, inode, dev: 0, machine, mode, ident: ident | ident::HASHED };
-    if let Some(cell) = cells::foreign(&key) {
-        let name = Name::Kernel { string: exec.filename, file: core::ptr::null() };
-        if send(exec, key, exec.interp, name) {
-            cells::foreign_told(cell);
-        }
-    }
-    if mode == mode::EMULATED {
-        tasks::begin(exec.task as u64, key, tasks::runtime::<R>(exec.task), true);
-    }
-    true
+    // The interpreter's hash as the seed: the two names together.
+    let inode = names::hash_kernel(scratch, interp_hash, exec.filename);
+    let ident = ident | ident::HASHED;
+    let key = CellKey { cgroup: cgroup(), inode, dev: 0, machine, mode, ident };
+    let name = Name::Kernel { string: exec.filename, file: core::ptr::null() };
+    Some(Counted { key, interp: exec.interp, name })
 }
 
 #[inline(always)]
-fn send(exec: &Exec, key: CellKey, interp: *const u8, name: Name) -> bool {
-    let Exec { bprm, running, .. } = *exec;
-    record::send(Slot::Exec, &Facts { key, running, errno: 0, bprm, interp, name })
+fn cgroup() -> u64 {
+    // SAFETY: no arguments, no preconditions.
+    unsafe { bpf_get_current_cgroup_id() }
 }

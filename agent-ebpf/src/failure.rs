@@ -1,6 +1,6 @@
 //! An exec that the kernel refused.
 
-use archtrace_ebpf::abi::{CellKey, ident, mode, path_kind, stat};
+use archtrace_ebpf::abi::{CellKey, Flight, ident, mode, path_kind, stat};
 use aya_ebpf::helpers::generated::bpf_get_current_cgroup_id;
 
 use crate::kernel::{FileId, Head, Read, current, file_id, is_childs_of_agent};
@@ -47,27 +47,27 @@ pub(crate) fn on_syscall_return(filename: *const u8, ret: i64) {
     let task = current();
     // SAFETY: no arguments, no preconditions.
     let cgroup = unsafe { bpf_get_current_cgroup_id() };
-    let errno = (-ret) as i32;
-    let nothing = FileId { inode: 0, dev: 0 };
+    let mut counted = None;
     if config!(header_hook) != 0
         && let Some(flight) = FLIGHTS.get_ptr(task)
     {
-        let key = pass::key_of(flight, cgroup, mode::FAILED);
-        // SAFETY: a map value that only this task's own events write.
-        let name = if unsafe { (*flight).path_kind } == path_kind::NONE {
-            Name::User(filename)
-        } else {
-            Name::Flight(flight)
+        let name = match flight_name(flight, filename) {
+            Name::Kernel { string, .. } => Name::User(string),
+            name => name,
         };
-        tell(key, nothing, errno, core::ptr::null(), core::ptr::null(), name);
-        pass::forget(task);
-        return;
+        counted = Some((pass::key_of(flight, cgroup, mode::FAILED), name));
     }
-    let Some(scratch) = scratch(Slot::Failure) else { return };
-    let inode = names::hash_user(scratch, config!(hash_seed), filename);
-    let key =
-        CellKey { cgroup, inode, dev: 0, machine: 0, mode: mode::FAILED, ident: ident::HASHED };
-    tell(key, nothing, errno, core::ptr::null(), core::ptr::null(), Name::User(filename));
+    let (key, name) = match counted {
+        Some(counted) => counted,
+        None => {
+            let Some(scratch) = scratch(Slot::Failure) else { return };
+            let inode = names::hash_user(scratch, config!(hash_seed), filename);
+            let (mode, ident) = (mode::FAILED, ident::HASHED);
+            (CellKey { cgroup, inode, dev: 0, machine: 0, mode, ident }, Name::User(filename))
+        }
+    };
+    tell(key, (-ret) as i32, core::ptr::null(), core::ptr::null(), name);
+    pass::forget(task);
 }
 
 #[inline(always)]
@@ -83,43 +83,39 @@ fn refused<R: Read>(task: u64, bprm: *const u8, head: Head, errno: i32) {
     // SAFETY: no arguments, no preconditions.
     let cgroup = unsafe { bpf_get_current_cgroup_id() };
     let interpreted = if interp == filename { core::ptr::null() } else { interp };
-    if let Some(flight) = FLIGHTS.get_ptr(task) {
-        let key = pass::key_of(flight, cgroup, mode::FAILED);
-        // SAFETY: a map value that only this task's own events write.
-        let name = if unsafe { (*flight).path_kind } == path_kind::NONE {
-            Name::Kernel { string: filename, file: core::ptr::null() }
-        } else {
-            Name::Flight(flight)
-        };
-        tell(key, FileId { inode: 0, dev: 0 }, errno, bprm, interpreted, name);
-        return;
-    }
-    let id = file_id::<R>(file);
-    let key = CellKey {
-        cgroup,
-        inode: id.inode,
-        dev: id.dev,
-        machine: head.machine,
-        mode: mode::FAILED,
-        ident: head.ident,
+    let (key, name) = match FLIGHTS.get_ptr(task) {
+        Some(flight) => (pass::key_of(flight, cgroup, mode::FAILED), flight_name(flight, filename)),
+        None => {
+            let FileId { inode, dev } = file_id::<R>(file);
+            let Head { machine, ident, .. } = head;
+            let key = CellKey { cgroup, inode, dev, machine, mode: mode::FAILED, ident };
+            // The last file that was read: the script itself if its interpreter was not opened.
+            let string = if head.is_script() { filename } else { interp };
+            (key, Name::Kernel { string, file })
+        }
     };
-    // The last file that was read: the script itself if its interpreter could not be opened.
-    let string = if head.is_script() { filename } else { interp };
-    tell(key, id, errno, bprm, interpreted, Name::Kernel { string, file });
+    tell(key, errno, bprm, interpreted, name);
+}
+
+/// The name of a guest that was remembered; `filename` where that says it.
+#[inline(always)]
+fn flight_name(flight: *const Flight, filename: *const u8) -> Name {
+    // SAFETY: a map value that only this task's own events write.
+    if unsafe { (*flight).path_kind } == path_kind::NONE {
+        Name::Kernel { string: filename, file: core::ptr::null() }
+    } else {
+        Name::Flight(flight)
+    }
 }
 
 #[inline(always)]
-fn tell(
-    key: CellKey,
-    running: FileId,
-    errno: i32,
-    bprm: *const u8,
-    interp: *const u8,
-    name: Name,
-) {
-    if let Some(cell) = cells::foreign(&key)
-        && record::send(Slot::Failure, &Facts { key, running, errno, bprm, interp, name })
-    {
-        cells::foreign_told(cell);
+fn tell(key: CellKey, errno: i32, bprm: *const u8, interp: *const u8, name: Name) {
+    if let Some(sent_ns) = cells::exec(&key) {
+        // Nothing runs.
+        let running = FileId { inode: 0, dev: 0 };
+        let facts = Facts { key, running, errno, bprm, interp, name };
+        if record::send(Slot::Failure, &facts) {
+            cells::told(sent_ns);
+        }
     }
 }

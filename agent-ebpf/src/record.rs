@@ -114,7 +114,7 @@ unsafe fn path(scratch: *mut Scratch, name: Name) -> usize {
                 if !needs_walk(out) || file.is_null() {
                     given
                 } else {
-                    let walked = walk::components::<{ PATH_LEN - INTERP_LEN }>(file, out);
+                    let walked = walk::components::<PATH_LEN>(file, out);
                     if walked.kind == path_kind::NONE { given } else { (walked.len, walked.kind) }
                 }
             }

@@ -20,7 +20,7 @@ pub(crate) struct Walked {
 }
 
 /// Writes the names from `file` up to the root of the current process to `out`, each with its NUL.
-/// The buffer must be [`INTERP_LEN`] bytes longer than `LIMIT`.
+/// The buffer must be [`INTERP_LEN`] bytes longer than `LIMIT`, a power of two.
 #[inline(always)]
 pub(crate) fn components<const LIMIT: usize>(file: *const u8, out: *mut u8) -> Walked {
     let nothing = Walked { len: 0, kind: path_kind::NONE };
@@ -37,6 +37,7 @@ pub(crate) fn components<const LIMIT: usize>(file: *const u8, out: *mut u8) -> W
         let mut mnt: *const u8 = Probed::get(file, config!(file_mnt));
         let mut dentry: *const u8 = Probed::get(file, config!(file_dentry));
         for _ in 0..STEPS {
+            len = masked::<LIMIT>(len);
             if dentry == root && mnt == root_mnt {
                 return Walked { len, kind: path_kind::COMPONENTS };
             }
@@ -56,9 +57,6 @@ pub(crate) fn components<const LIMIT: usize>(file: *const u8, out: *mut u8) -> W
             if parent == dentry || parent.is_null() {
                 return Walked { len, kind: path_kind::COMPONENTS };
             }
-            if len >= LIMIT {
-                break;
-            }
             let name: *const u8 = Probed::get(dentry, config!(dentry_name));
             let got =
                 bpf_probe_read_kernel_str(out.add(len).cast(), INTERP_LEN as u32, name.cast());
@@ -66,8 +64,29 @@ pub(crate) fn components<const LIMIT: usize>(file: *const u8, out: *mut u8) -> W
                 break;
             }
             len += got as usize;
+            if len >= LIMIT {
+                break;
+            }
             dentry = parent;
         }
     }
     Walked { len, kind: path_kind::TRUNCATED }
+}
+
+/// `len % LIMIT`, which is `len`: with the mask, the verifier knows the same of every iteration and
+/// looks at each only once. In assembler, because the compiler would leave it out.
+#[inline(always)]
+fn masked<const LIMIT: usize>(len: usize) -> usize {
+    const { assert!(LIMIT.is_power_of_two()) };
+    let mut len = len;
+    // SAFETY: arithmetic on one register.
+    unsafe {
+        core::arch::asm!(
+            "{len} &= {mask}",
+            len = inout(reg) len,
+            mask = const LIMIT - 1,
+            options(pure, nomem, nostack),
+        );
+    }
+    len
 }

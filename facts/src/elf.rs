@@ -76,6 +76,17 @@ impl Head {
     }
 }
 
+/// The interpreter that a script's first line names, as `load_script` (fs/binfmt_script.c) reads
+/// it; `bytes` is the start of the file. `None` if it is no script or names none.
+#[must_use]
+pub fn shebang(bytes: &[u8]) -> Option<&[u8]> {
+    let line = bytes.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let start = line.iter().position(|byte| !blank(byte))?;
+    let name = line[start..].split(|byte| blank(byte) || *byte == 0).next()?;
+    (!name.is_empty()).then_some(name)
+}
+
 impl Ident {
     /// Reads an ELF header's identification and machine; `None` if it is not one.
     #[must_use]
@@ -139,7 +150,28 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_first_line_names_the_interpreter() {
+        for (script, expected) in [
+            (&b"#!/bin/sh\n"[..], Some(&b"/bin/sh"[..])),
+            (b"#! \t/usr/bin/env -S python3\n", Some(b"/usr/bin/env")),
+            (b"#!/bin/sh", Some(b"/bin/sh")),
+            (b"#!/bin/sh\0\0\0", Some(b"/bin/sh")),
+            (b"#!\n/bin/sh", None),
+            (b"#!   ", None),
+            (b"/bin/sh\n", None),
+            (b"", None),
+        ] {
+            assert_eq!(shebang(script), expected, "{script:?}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn no_script_makes_it_panic(line: Vec<u8>) {
+            let _ = shebang(&[b"#!".as_slice(), &line].concat());
+        }
+
         #[test]
         fn no_file_makes_it_panic(bytes: Vec<u8>) {
             let _ = Head::of(&bytes);

@@ -1,0 +1,199 @@
+//! Options: command line, then environment, then file, then defaults.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use figment::Figment;
+use figment::providers::{Env, Format as _, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "archtrace-agent",
+    version,
+    about = "Watches which instruction set the processes of this node really execute",
+    after_help = "EXAMPLES:\n  archtrace-agent --collector http://127.0.0.1:50061\n  \
+        archtrace-agent --config /etc/archtrace/agent.toml\n  archtrace-agent preflight\n\n\
+        Every option can also be set as ARCHTRACE_* in the environment (ARCHTRACE_COLLECTOR, \
+        ARCHTRACE_NODE_NAME, ...)\nor in a TOML file (collector = \"...\"). The command line wins, \
+        then the environment, then the file.\n\n\
+        EXIT CODES:\n  0  ended by a signal, or preflight passed\n  1  something failed\n  \
+        2  bad option\n  3  a privilege is missing\n  4  this kernel cannot be watched"
+)]
+pub struct Cli {
+    #[command(flatten)]
+    options: Options,
+    /// What to do instead of watching.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do instead of watching.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Says which hooks work on this machine, and what is missing; then ends
+    Preflight {
+        /// How to print it
+        #[arg(short, long, value_enum, default_value_t = Output::Text)]
+        output: Output,
+    },
+}
+
+/// How to print a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people
+    Text,
+    /// One JSON object
+    Json,
+}
+
+#[derive(Args, Clone, Debug, Serialize)]
+struct Options {
+    /// Where the collector listens [default: http://127.0.0.1:50061]
+    #[arg(long, value_name = "URL", global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    collector: Option<String>,
+    /// Name of this node, unique in its cluster [default: the host name]
+    #[arg(long, value_name = "NAME", global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node_name: Option<String>,
+    /// Name of the cluster
+    #[arg(long, value_name = "NAME", global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster: Option<String>,
+    /// What to log: error, warn, info, debug, trace, or a filter such as archtrace_agent=debug [default: info]
+    #[arg(long, value_name = "FILTER", global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log: Option<String>,
+    /// Try no better hooks than these: 1 fentry, 2 kprobe, 3 tracepoints only [default: 1]
+    #[arg(long, value_name = "TIER", value_parser = clap::value_parser!(u32).range(1..=3), global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    best_tier: Option<u32>,
+    /// Where the node's procfs is mounted [default: /proc]
+    #[arg(long, value_name = "DIR", global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proc: Option<PathBuf>,
+    /// Log what the programs in the kernel say of themselves
+    #[arg(long, global = true)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    kernel_log: bool,
+    /// A TOML file with options
+    #[arg(long, value_name = "FILE", env = "ARCHTRACE_CONFIG", global = true)]
+    #[serde(skip)]
+    config: Option<PathBuf>,
+}
+
+/// The options as they are used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the collector listens.
+    pub collector: String,
+    /// Name of this node.
+    pub node_name: String,
+    /// Name of the cluster; may be empty.
+    pub cluster: String,
+    /// What to log.
+    pub log: String,
+    /// Best tier of hooks to try: 1, 2 or 3.
+    pub best_tier: u32,
+    /// Where the node's procfs is mounted.
+    pub proc: PathBuf,
+    /// Whether the programs' own diagnostics are logged.
+    pub kernel_log: bool,
+}
+
+const NAMES: [&str; 7] = ["collector", "node_name", "cluster", "log", "best_tier", "proc", "kernel_log"];
+
+impl Default for Config {
+    fn default() -> Self {
+        let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+        Self {
+            collector: "http://127.0.0.1:50061".to_owned(),
+            node_name: host.unwrap_or_else(|| "localhost".to_owned()),
+            cluster: String::new(),
+            log: "info".to_owned(),
+            best_tier: 1,
+            proc: PathBuf::from("/proc"),
+            kernel_log: false,
+        }
+    }
+}
+
+/// An option that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}; see archtrace-agent --help")]
+pub struct ConfigError(String);
+
+impl Cli {
+    /// Puts all sources together.
+    ///
+    /// # Errors
+    /// A file that cannot be read, an unknown option in it, or a value of the wrong type, with
+    /// where it came from.
+    pub fn config(&self) -> Result<Config, ConfigError> {
+        let mut figment = Figment::from(Serialized::defaults(Config::default()));
+        if let Some(path) = &self.options.config {
+            if let Err(error) = std::fs::File::open(path) {
+                return Err(ConfigError(format!("--config {}: {error}", path.display())));
+            }
+            figment = figment.merge(Toml::file(path));
+        }
+        let config: Config = figment
+            .merge(Env::prefixed("ARCHTRACE_").only(&NAMES))
+            .merge(Serialized::defaults(&self.options))
+            .extract()
+            .map_err(|error| ConfigError(error.to_string()))?;
+        if !(1..=3).contains(&config.best_tier) {
+            return Err(ConfigError(format!("best_tier is {}, not 1, 2 or 3", config.best_tier)));
+        }
+        if config.node_name.is_empty() {
+            return Err(ConfigError("node_name is empty".to_owned()));
+        }
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(arguments: &[&str]) -> Result<Config, String> {
+        let all = ["archtrace-agent"].iter().chain(arguments);
+        let cli = Cli::try_parse_from(all).map_err(|error| error.to_string())?;
+        cli.config().map_err(|error| error.to_string())
+    }
+
+    fn file(content: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(file.path(), content).expect("written");
+        file
+    }
+
+    #[test]
+    fn the_command_line_outweighs_the_file() {
+        let file = file("collector = \"http://a:1\"\nnode_name = \"file\"\nbest_tier = 2\n");
+        let path = file.path().to_str().expect("UTF-8");
+        let config = config(&["--config", path, "--node-name", "line"]).expect("fine");
+        assert_eq!((&*config.collector, &*config.node_name, config.best_tier), ("http://a:1", "line", 2));
+    }
+
+    #[test]
+    fn bad_options_are_named() {
+        let unknown = file("colector = \"http://a:1\"\n");
+        let wrong = file("best_tier = \"two\"\n");
+        for (arguments, said) in [
+            (vec!["--config", unknown.path().to_str().expect("UTF-8")], "colector"),
+            (vec!["--config", wrong.path().to_str().expect("UTF-8")], "best_tier"),
+            (vec!["--config", "/no/such/file"], "/no/such/file"),
+            (vec!["--best-tier", "4"], "4"),
+            (vec!["--node-name", ""], "node_name"),
+            (vec!["--no-such-option"], "--no-such-option"),
+        ] {
+            let error = config(&arguments).expect_err("refused");
+            assert!(error.contains(said), "{arguments:?}: {error}");
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! From numbers to names: times, cgroups, paths and verdicts.
+
+pub(crate) mod cgroup;
+pub(crate) mod clock;
+pub(crate) mod exec;
+pub(crate) mod files;
+pub(crate) mod path;

@@ -1,0 +1,90 @@
+//! The preflight report: which hooks run, what was missing and why.
+
+use std::fmt::Write as _;
+
+use archtrace_facts::arch::Arch;
+use archtrace_facts::node::Preflight;
+use serde_json::json;
+
+use crate::source::sensor::{Sensor, SensorError};
+use crate::source::{mounts, node};
+
+/// Attaches as the agent would, says how that went, and detaches again.
+///
+/// # Errors
+/// What would keep the agent from starting.
+pub fn run(best_tier: u32) -> Result<Preflight, crate::AgentError> {
+    mounts::prepare();
+    let sensor = Sensor::start(Arch::of_this_build(), best_tier)?;
+    Ok(sensor.preflight)
+}
+
+/// The report for people.
+#[must_use]
+pub fn text(report: &Preflight) -> String {
+    let mut out = String::new();
+    let node = node::read(std::path::Path::new("/proc"), "");
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "node      {}, Linux {}, {}", node.arch, node.kernel_release, node.cpu_model);
+    for hook in &report.hooks {
+        let served = if hook.mechanism.is_empty() { "not served" } else { &hook.mechanism };
+        let proof = if hook.proven { "" } else { ", not proven" };
+        let _ = writeln!(out, "{:<9} {served} (tier {}{proof})", hook.name, hook.tier);
+        for reason in &hook.reasons {
+            let _ = writeln!(out, "            not {reason}");
+        }
+    }
+    let _ = writeln!(out, "binfmt    {}", report.binfmt);
+    for handler in &report.handlers {
+        let arch = handler.arch.map_or("other files".to_owned(), |arch| arch.to_string());
+        let state = if handler.enabled { "" } else { " (disabled)" };
+        let _ = writeln!(out, "            {arch} -> {} [{}]{state}", handler.interpreter, handler.flags);
+    }
+    for missing in &report.missing {
+        let _ = writeln!(out, "missing   {missing}");
+    }
+    out
+}
+
+/// The report for machines: one object.
+#[must_use]
+pub fn json(report: &Preflight) -> String {
+    let hooks: Vec<_> = report
+        .hooks
+        .iter()
+        .map(|hook| {
+            json!({
+                "name": hook.name,
+                "mechanism": hook.mechanism,
+                "tier": hook.tier,
+                "proven": hook.proven,
+                "reasons": hook.reasons,
+            })
+        })
+        .collect();
+    let handlers: Vec<_> = report
+        .handlers
+        .iter()
+        .map(|handler| {
+            json!({
+                "name": handler.name,
+                "enabled": handler.enabled,
+                "interpreter": handler.interpreter,
+                "flags": handler.flags,
+                "arch": handler.arch.map(|arch| arch.to_string()),
+            })
+        })
+        .collect();
+    json!({ "hooks": hooks, "binfmt": report.binfmt, "handlers": handlers, "missing": report.missing })
+        .to_string()
+}
+
+impl From<SensorError> for crate::AgentError {
+    fn from(error: SensorError) -> Self {
+        match &error {
+            _ if error.is_privilege() => Self::Privilege(error.to_string()),
+            _ if error.is_kernel() => Self::Kernel(error.to_string()),
+            _ => Self::Failed(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Loads the programs and attaches the best hooks that this kernel lets us have.
+//!
+//! | hook | tier 1 | tier 2 | tier 3 |
+//! |---|---|---|---|
+//! | header (each pass of an exec) | fentry | kprobe | none: the registry of `binfmt_misc` tells |
+//! | failure (an exec's return) | fexit | kretprobe | syscall tracepoints |
+//! | exec, fork, free | tp_btf, else raw_tp | | |
+//!
+//! Header and failure fall back independently of each other. That a hook attaches does not mean
+//! that it fires (a compiler may have split or inlined the function), so each is proven by a
+//! failing exec of our own, and replaced by the next if it stays silent.
+
+use archtrace_ebpf::abi::{Config, stat};
+use archtrace_facts::node::HookReport;
+use aya::programs::{
+    BtfTracePoint, FEntry, FExit, KProbe, Program, ProgramError, RawTracePoint, TracePoint,
+};
+use aya::{Btf, Ebpf, EbpfError, EbpfLoader};
+
+use super::prove::{self, Proof};
+use super::stats;
+
+/// Why the agent cannot watch at all.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AttachError {
+    /// The kernel does not even take the maps: usually a privilege is missing.
+    #[error("the kernel refuses the programs: {0}")]
+    Load(String),
+    /// Every way to serve a hook failed.
+    #[error("no way to serve the {hook} hook: {reasons}")]
+    NoHook {
+        /// Its name.
+        hook: &'static str,
+        /// What was tried, and how it failed.
+        reasons: String,
+    },
+}
+
+/// What is loaded and attached. Dropping it detaches everything.
+pub(crate) struct Attached {
+    pub(crate) ebpf: Ebpf,
+    pub(crate) hooks: Vec<HookReport>,
+    /// What could not be proven, and why.
+    pub(crate) missing: Vec<String>,
+}
+
+/// One way to serve a hook.
+struct Way {
+    mechanism: &'static str,
+    tier: u32,
+    programs: &'static [&'static str],
+}
+
+const HEADER: [Way; 2] = [
+    Way { mechanism: "fentry", tier: 1, programs: &["header_fentry"] },
+    Way { mechanism: "kprobe", tier: 2, programs: &["header_kprobe"] },
+];
+const FAILURE: [Way; 3] = [
+    Way { mechanism: "fexit", tier: 1, programs: &["failure_fexit"] },
+    Way { mechanism: "kretprobe", tier: 2, programs: &["failure_kprobe", "failure_kretprobe"] },
+    Way { mechanism: "tracepoint", tier: 3, programs: &["failure_execve", "failure_execveat"] },
+];
+const EXEC: [Way; 2] = [
+    Way { mechanism: "tp_btf", tier: 1, programs: &["exec_typed"] },
+    Way { mechanism: "raw_tp", tier: 2, programs: &["exec_probed"] },
+];
+const FORK: [Way; 2] = [
+    Way { mechanism: "tp_btf", tier: 1, programs: &["fork_typed"] },
+    Way { mechanism: "raw_tp", tier: 2, programs: &["fork_probed"] },
+];
+const FREE: [Way; 2] = [
+    Way { mechanism: "tp_btf", tier: 1, programs: &["free_typed"] },
+    Way { mechanism: "raw_tp", tier: 2, programs: &["free_probed"] },
+];
+
+/// Loads the object with `config` and attaches; no hook of a tier below `best_tier` is tried.
+///
+/// # Errors
+/// The kernel refuses the object, or nothing serves exec, fork or free.
+pub(crate) fn attach(config: &Config, btf: &Btf, best_tier: u32) -> Result<Attached, AttachError> {
+    let mut ebpf = load(config, btf, true)?;
+    let mut missing = Vec::new();
+    let header = first_that_works(&mut ebpf, btf, "header", &HEADER, best_tier, &mut missing);
+    let header = match header {
+        Ok(report) => report,
+        Err(reasons) => {
+            // The programs are told at load, so that the verifier drops what is not needed.
+            ebpf = load(config, btf, false)?;
+            HookReport {
+                name: "header".to_owned(),
+                mechanism: "registry".to_owned(),
+                tier: 3,
+                proven: false,
+                reasons,
+            }
+        }
+    };
+    let mut hooks = vec![header];
+    match first_that_works(&mut ebpf, btf, "failure", &FAILURE, best_tier, &mut missing) {
+        Ok(report) => hooks.push(report),
+        Err(reasons) => {
+            missing.push("failed execs are not seen".to_owned());
+            hooks.push(HookReport {
+                name: "failure".to_owned(),
+                mechanism: String::new(),
+                tier: 0,
+                proven: false,
+                reasons,
+            });
+        }
+    }
+    for (hook, ways) in [("exec", &EXEC), ("fork", &FORK), ("free", &FREE)] {
+        let report = first_that_works(&mut ebpf, btf, hook, ways, 1, &mut missing).map_err(
+            |reasons| AttachError::NoHook { hook, reasons: reasons.join("; ") },
+        )?;
+        hooks.push(report);
+    }
+    Ok(Attached { ebpf, hooks, missing })
+}
+
+fn load(config: &Config, btf: &Btf, header_hook: bool) -> Result<Ebpf, AttachError> {
+    let config = Config { header_hook: u32::from(header_hook), ..*config };
+    EbpfLoader::new()
+        .btf(Some(btf))
+        .override_global("CONFIG", &config, true)
+        .load(aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/programs.o")))
+        .map_err(|error| AttachError::Load(load_reason(&error)))
+}
+
+fn first_that_works(
+    ebpf: &mut Ebpf,
+    btf: &Btf,
+    hook: &'static str,
+    ways: &[Way],
+    best_tier: u32,
+    missing: &mut Vec<String>,
+) -> Result<HookReport, Vec<String>> {
+    let proof = match hook {
+        "header" => Some(stat::PROVEN_HEADER),
+        "failure" => Some(stat::PROVEN_FAILURE),
+        _ => None,
+    };
+    let mut reasons = Vec::new();
+    for Way { mechanism, tier, programs } in ways {
+        if *tier < best_tier {
+            reasons.push(format!("{mechanism}: not tried, as asked for"));
+            continue;
+        }
+        if let Err(reason) = programs.iter().try_for_each(|name| attach_one(ebpf, btf, name)) {
+            reasons.push(format!("{mechanism}: {reason}"));
+            detach(ebpf, programs);
+            continue;
+        }
+        let proven = match proof.map(|stat| prove::try_out(|| stats::read_one(ebpf, stat))) {
+            None | Some(Proof::Fired) => true,
+            Some(Proof::Silent) => {
+                reasons.push(format!("{mechanism}: attached, but did not fire"));
+                detach(ebpf, programs);
+                continue;
+            }
+            Some(Proof::Impossible(reason)) => {
+                missing.push(format!("the {hook} hook could not be tried out: {reason}"));
+                false
+            }
+        };
+        let name = hook.to_owned();
+        return Ok(HookReport { name, mechanism: (*mechanism).to_owned(), tier: *tier, proven, reasons });
+    }
+    Err(reasons)
+}
+
+/// Loads and attaches one program to what its section names.
+fn attach_one(ebpf: &mut Ebpf, btf: &Btf, name: &str) -> Result<(), String> {
+    let program = ebpf.program_mut(name).ok_or_else(|| format!("the object has no {name}"))?;
+    let attached = match program {
+        Program::FEntry(program) => fentry(program, btf),
+        Program::FExit(program) => fexit(program, btf),
+        Program::KProbe(program) => kprobe(program, name),
+        Program::TracePoint(program) => tracepoint(program, name),
+        Program::BtfTracePoint(program) => btf_tracepoint(program, btf, name),
+        Program::RawTracePoint(program) => raw_tracepoint(program, name),
+        _ => return Err(format!("{name} is of an unexpected kind")),
+    };
+    attached.map_err(|error| reason(&error))
+}
+
+const PASS: &str = "security_bprm_check";
+const RETURN: &str = "bprm_execve";
+
+fn fentry(program: &mut FEntry, btf: &Btf) -> Result<(), ProgramError> {
+    program.load(PASS, btf)?;
+    program.attach().map(drop)
+}
+
+fn fexit(program: &mut FExit, btf: &Btf) -> Result<(), ProgramError> {
+    program.load(RETURN, btf)?;
+    program.attach().map(drop)
+}
+
+fn kprobe(program: &mut KProbe, name: &str) -> Result<(), ProgramError> {
+    program.load()?;
+    program.attach(if name.starts_with("header") { PASS } else { RETURN }, 0).map(drop)
+}
+
+fn tracepoint(program: &mut TracePoint, name: &str) -> Result<(), ProgramError> {
+    program.load()?;
+    let event = if name.ends_with("at") { "sys_exit_execveat" } else { "sys_exit_execve" };
+    program.attach("syscalls", event).map(drop)
+}
+
+fn btf_tracepoint(program: &mut BtfTracePoint, btf: &Btf, name: &str) -> Result<(), ProgramError> {
+    program.load(scheduler_event(name), btf)?;
+    program.attach().map(drop)
+}
+
+fn raw_tracepoint(program: &mut RawTracePoint, name: &str) -> Result<(), ProgramError> {
+    program.load()?;
+    program.attach(scheduler_event(name)).map(drop)
+}
+
+fn scheduler_event(program: &str) -> &'static str {
+    match program.split('_').next() {
+        Some("fork") => "sched_process_fork",
+        Some("free") => "sched_process_free",
+        _ => "sched_process_exec",
+    }
+}
+
+fn detach(ebpf: &mut Ebpf, programs: &[&str]) {
+    for name in programs {
+        // Not loaded is fine: an earlier step failed. Unloading drops its links too.
+        let _ = match ebpf.program_mut(name) {
+            Some(Program::FEntry(program)) => program.unload(),
+            Some(Program::FExit(program)) => program.unload(),
+            Some(Program::KProbe(program)) => program.unload(),
+            Some(Program::TracePoint(program)) => program.unload(),
+            Some(Program::BtfTracePoint(program)) => program.unload(),
+            Some(Program::RawTracePoint(program)) => program.unload(),
+            _ => Ok(()),
+        };
+    }
+}
+
+/// A program's error in one line; the verifier's log goes to the debug log.
+pub(crate) fn reason(error: &ProgramError) -> String {
+    match error {
+        ProgramError::LoadError { io_error, verifier_log } => {
+            tracing::debug!(log = %verifier_log, "verifier");
+            let log = verifier_log.to_string();
+            let last = log.lines().rev().find(|line| !line.is_empty() && !line.starts_with("processed"));
+            match last {
+                Some(line) => format!("not loaded: {io_error} ({line})"),
+                None => format!("not loaded: {io_error}"),
+            }
+        }
+        other => other.to_string().lines().next().unwrap_or_default().to_owned(),
+    }
+}
+
+fn load_reason(error: &EbpfError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
+        source = inner.source();
+    }
+    text
+}

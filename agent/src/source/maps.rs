@@ -1,0 +1,147 @@
+//! The maps that the programs fill.
+
+use std::time::SystemTime;
+
+use archtrace_ebpf::abi::{CellKey, ForeignCell, Interpreter, NativeCell, TrackedTask};
+use archtrace_facts::aggregate::Reading;
+use aya::Ebpf;
+use aya::maps::{HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
+
+use super::stats::{self, Stats};
+use crate::enrich::clock::Clock;
+
+/// All of them, taken out of the object.
+pub(crate) struct Maps {
+    pub(crate) records: RingBuf<MapData>,
+    native: HashMap<MapData, CellKey, NativeCell>,
+    foreign: HashMap<MapData, CellKey, ForeignCell>,
+    tasks: HashMap<MapData, u64, TrackedTask>,
+    interpreters: HashMap<MapData, u64, Interpreter>,
+    adopt: HashMap<MapData, u32, CellKey>,
+    stats: PerCpuArray<MapData, u64>,
+}
+
+/// A map that is not there, not of its kind, or cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("BPF map {name}: {error}")]
+pub(crate) struct MapsError {
+    name: &'static str,
+    error: String,
+}
+
+impl MapsError {
+    fn new(name: &'static str, error: impl std::fmt::Display) -> Self {
+        Self { name, error: error.to_string() }
+    }
+}
+
+impl Maps {
+    /// Takes the maps; the programs keep using them.
+    pub(crate) fn take(ebpf: &mut Ebpf) -> Result<Self, MapsError> {
+        Ok(Self {
+            records: take(ebpf, "RECORDS")?,
+            native: take(ebpf, "NATIVE")?,
+            foreign: take(ebpf, "FOREIGN")?,
+            tasks: take(ebpf, "TASKS")?,
+            interpreters: take(ebpf, "INTERPRETERS")?,
+            adopt: take(ebpf, "ADOPT")?,
+            stats: take(ebpf, "STATS")?,
+        })
+    }
+
+    /// Counters of native binaries. They carry no times: an exec pays for every clock it reads, so
+    /// what was counted since the last look is dated `now`.
+    pub(crate) fn read_native(&self, now: SystemTime, mut each: impl FnMut(CellKey, Reading)) {
+        for (key, cell) in self.native.iter().flatten() {
+            each(key, Reading { count: cell.count, cpu_ns: 0, processes: 0, last: now });
+        }
+    }
+
+    /// All other counters, with the CPU time of tasks alive added in.
+    pub(crate) fn read_foreign(&self, clock: Clock, mut each: impl FnMut(CellKey, Reading)) {
+        // Counters first: a task that ends in between is missed until the next look. The other way
+        // round it would count twice.
+        let cells: Vec<_> = self.foreign.iter().flatten().collect();
+        let mut live = std::collections::HashMap::<CellKey, u64>::new();
+        if cells.iter().any(|(_, cell)| cell.processes > 0) {
+            for (_, task) in self.tasks.iter().flatten() {
+                *live.entry(task.key).or_default() += task.live_ns;
+            }
+        }
+        for (key, cell) in cells {
+            let processes = cell.processes;
+            let last = if processes > 0 { clock.now() } else { clock.wall(cell.last_ns) };
+            let cpu_ns = cell.cpu_ns + live.get(&key).copied().unwrap_or(0);
+            each(key, Reading { count: cell.count, cpu_ns, processes, last });
+        }
+    }
+
+    /// One counter of what is not native, without the CPU time of tasks alive.
+    pub(crate) fn read_one(&self, key: &CellKey, clock: Clock) -> Option<Reading> {
+        if let Ok(cell) = self.native.get(key, 0) {
+            return Some(Reading { count: cell.count, cpu_ns: 0, processes: 0, last: clock.now() });
+        }
+        let ForeignCell { count, cpu_ns, processes, last_ns, .. } = self.foreign.get(key, 0).ok()?;
+        Some(Reading { count, cpu_ns, processes, last: clock.wall(last_ns) })
+    }
+
+    /// Whether any emulated task is alive.
+    pub(crate) fn has_tasks(&self) -> bool {
+        self.tasks.keys().next().is_some()
+    }
+
+    /// All keys, with the processes alive.
+    pub(crate) fn each_key(&self, mut each: impl FnMut(CellKey, u64)) {
+        for key in self.native.keys().flatten() {
+            each(key, 0);
+        }
+        for (key, cell) in self.foreign.iter().flatten() {
+            each(key, cell.processes);
+        }
+    }
+
+    /// Gives up a counter that nothing uses any more.
+    pub(crate) fn remove(&mut self, key: &CellKey) {
+        // Gone already is as good.
+        let _ = self.native.remove(key);
+        let _ = self.foreign.remove(key);
+    }
+
+    /// What interpreter strings stand for, by their hash.
+    pub(crate) fn set_interpreters(&mut self, known: &std::collections::HashMap<u64, Interpreter>) {
+        let stale: Vec<_> = self.interpreters.keys().flatten().filter(|hash| !known.contains_key(hash)).collect();
+        for hash in stale {
+            let _ = self.interpreters.remove(&hash);
+        }
+        for (hash, interpreter) in known {
+            // A full map costs a question to the agent per exec, not a wrong answer.
+            let _ = self.interpreters.insert(hash, interpreter, 0);
+        }
+    }
+
+    /// Names the thread groups that the task iterator shall take in, calls it, and forgets them.
+    pub(crate) fn adopt<E>(
+        &mut self,
+        groups: &[(u32, CellKey)],
+        iterate: impl FnOnce() -> Result<(), E>,
+    ) -> Result<(), E> {
+        for (tgid, key) in groups {
+            let _ = self.adopt.insert(tgid, key, 0);
+        }
+        let result = iterate();
+        for (tgid, _) in groups {
+            let _ = self.adopt.remove(tgid);
+        }
+        result
+    }
+
+    /// The programs' statistics.
+    pub(crate) fn stats(&self) -> Result<Stats, String> {
+        stats::read_all(&self.stats)
+    }
+}
+
+fn take<M: TryFrom<Map, Error = MapError>>(ebpf: &mut Ebpf, name: &'static str) -> Result<M, MapsError> {
+    let map = ebpf.take_map(name).ok_or_else(|| MapsError::new(name, "the object has none"))?;
+    M::try_from(map).map_err(|error| MapsError::new(name, error))
+}

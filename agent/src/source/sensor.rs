@@ -1,0 +1,104 @@
+//! Everything that watches the kernel, started and ready to be read.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use archtrace_facts::arch::Arch;
+use archtrace_facts::node::{Handler, Preflight};
+use aya::{Btf, Ebpf};
+
+use super::hooks::{self, AttachError};
+use super::maps::{Maps, MapsError};
+use super::offsets::OffsetsError;
+use super::registry::{self, Registry};
+use super::{btf, offsets, tasks};
+
+/// Why the agent cannot watch this node.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SensorError {
+    /// No BTF, or not readable.
+    #[error("{}: {error}; archtrace needs a kernel with CONFIG_DEBUG_INFO_BTF", .path.display())]
+    NoBtf {
+        /// The file.
+        path: PathBuf,
+        /// What reading it said.
+        error: std::io::Error,
+    },
+    /// BTF without what is needed.
+    #[error("this kernel cannot be watched: {0}")]
+    Offsets(#[from] OffsetsError),
+    /// aya's reading of the same BTF.
+    #[error("this kernel's BTF: {0}")]
+    Btf(#[from] aya::BtfError),
+    /// The programs.
+    #[error(transparent)]
+    Attach(#[from] AttachError),
+    /// The maps.
+    #[error(transparent)]
+    Maps(#[from] MapsError),
+}
+
+impl SensorError {
+    /// Whether more privileges would help.
+    pub(crate) fn is_privilege(&self) -> bool {
+        matches!(self, Self::Attach(_)) && !nix::unistd::geteuid().is_root()
+    }
+
+    /// Whether this kernel is the reason.
+    pub(crate) fn is_kernel(&self) -> bool {
+        matches!(self, Self::NoBtf { .. } | Self::Offsets(_) | Self::Btf(_))
+    }
+}
+
+/// What watches. Dropping it detaches everything.
+pub(crate) struct Sensor {
+    pub(crate) ebpf: Ebpf,
+    pub(crate) maps: Maps,
+    pub(crate) registry: Registry,
+    pub(crate) preflight: Preflight,
+    pub(crate) attached_at: SystemTime,
+    pub(crate) hash_seed: u64,
+    /// Whether tasks can be iterated: needed for what ran before, and for CPU time of live tasks.
+    pub(crate) iterates: bool,
+}
+
+impl Sensor {
+    /// Attaches the best hooks at or below `best_tier` that work.
+    ///
+    /// # Errors
+    /// A kernel without BTF, a missing privilege, or no way to see an exec at all.
+    pub(crate) fn start(node: Arch, best_tier: u32) -> Result<Self, SensorError> {
+        let path = PathBuf::from(btf::VMLINUX);
+        let bytes = std::fs::read(&path).map_err(|error| SensorError::NoBtf { path, error })?;
+        let offsets::Offsets { mut config, mut missing } = offsets::resolve(&bytes, node)?;
+        drop(bytes);
+        config.hash_seed = crate::sink::client::random();
+        let kernel_types = Btf::from_sys_fs()?;
+        let attached = hooks::attach(&config, &kernel_types, best_tier)?;
+        let attached_at = SystemTime::now();
+        let mut ebpf = attached.ebpf;
+        missing.extend(attached.missing);
+        let iterates = match tasks::load(&mut ebpf, &kernel_types) {
+            Ok(()) => true,
+            Err(reason) => {
+                missing.push(format!(
+                    "tasks cannot be iterated ({reason}): processes older than the agent are not \
+                     seen, and CPU time of emulated processes is told when they end"
+                ));
+                false
+            }
+        };
+        let maps = Maps::take(&mut ebpf)?;
+        let registry = registry::read();
+        let mut preflight =
+            Preflight { hooks: attached.hooks, missing, handlers: Vec::new(), binfmt: String::new() };
+        describe_registry(&mut preflight, &registry);
+        Ok(Self { ebpf, maps, registry, preflight, attached_at, hash_seed: config.hash_seed, iterates })
+    }
+}
+
+/// Puts what is known of the registry into the preflight report.
+pub(crate) fn describe_registry(preflight: &mut Preflight, registry: &Registry) {
+    preflight.handlers = registry.rules().iter().map(Handler::from).collect();
+    preflight.binfmt = registry.describe();
+}
