@@ -38,6 +38,8 @@ pub(crate) fn build_static(arch: Arch) -> Result<PathBuf> {
     cargo.args(["build", "--release", "--locked", "--target", arch.target()]);
     cargo.args(packages.iter().flat_map(|package| ["--package", package]));
     cargo.envs(environment);
+    // The tests need the optimised programs, not the last percent, which costs minutes to link.
+    cargo.env("CARGO_PROFILE_RELEASE_LTO", "off");
     progress::command(&title, &mut cargo)?;
     Ok(paths::target().join(arch.target()).join("release"))
 }
