@@ -16,21 +16,24 @@ const ELIBBAD: i64 = -80;
 ///
 /// Only what says something about the file is told: ENOEXEC, ELIBBAD, and ENOENT after a file was
 /// read (its interpreter is missing). A plain not-found is what every search along PATH makes.
+///
+/// Whether it was a refusal at all.
 #[inline(always)]
-pub(crate) fn on_return<R: Read>(bprm: *const u8, ret: i64) {
+pub(crate) fn on_return<R: Read>(bprm: *const u8, ret: i64) -> bool {
     if ret >= 0 {
-        return;
+        return false;
     }
     let task = current();
     if is_childs_of_agent() {
         count(stat::PROVEN_FAILURE);
-        return;
+        return true;
     }
     let head = Head::of::<R>(bprm);
     if ret == ENOEXEC || ret == ELIBBAD || (ret == ENOENT && head.magic != 0) {
         refused::<R>(task, bprm, head, (-ret) as i32);
     }
     pass::forget(task);
+    true
 }
 
 /// The same where only the system call's return is seen: no file, and the name as it was given.

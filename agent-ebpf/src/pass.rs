@@ -10,11 +10,13 @@ use crate::{record, walk};
 
 /// Remembers the first file of a chain that is not for this CPU: if the exec succeeds with
 /// another file in its place, it is the guest of an emulator; if it fails, it is why.
+///
+/// Returns the file's `e_machine` if it was remembered.
 #[inline(always)]
-pub(crate) fn on_pass<R: Read>(bprm: *const u8) {
+pub(crate) fn on_pass<R: Read>(bprm: *const u8) -> Option<u16> {
     let head = Head::of::<R>(bprm);
     if head.is_native() {
-        return;
+        return None;
     }
     // SAFETY: the kernel passes a valid linux_binprm.
     let (filename, interp): (*const u8, *const u8) =
@@ -26,16 +28,17 @@ pub(crate) fn on_pass<R: Read>(bprm: *const u8) {
         one_less_alive();
     }
     if !head.is_elf() {
-        return;
+        return None;
     }
     if is_childs_of_agent() {
         count(stat::PROVEN_HEADER);
-        return;
+        return None;
     }
     if !first_pass && FLIGHTS.get_ptr(task).is_some() {
-        return;
+        return None;
     }
     remember::<R>(task, bprm, head, filename, interp, first_pass);
+    Some(head.machine)
 }
 
 /// The key under which a guest that was remembered is counted.

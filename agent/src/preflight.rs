@@ -15,7 +15,7 @@ use crate::source::{mounts, node};
 /// What would keep the agent from starting.
 pub fn run(best_tier: u32) -> Result<Preflight, crate::AgentError> {
     mounts::prepare();
-    let sensor = Sensor::start(Arch::of_this_build(), best_tier)?;
+    let sensor = Sensor::start(Arch::of_this_build(), best_tier, false)?;
     Ok(sensor.preflight)
 }
 

@@ -22,7 +22,7 @@ pub fn run(config: Config) -> Result<(), AgentError> {
         .map_err(|error| AgentError::Usage(format!("--collector {collector}: {error}; a URL such as http://127.0.0.1:50061")))?;
     mounts::prepare();
     let arch = Arch::of_this_build();
-    let mut sensor = Sensor::start(arch, best_tier)?;
+    let mut sensor = Sensor::start(arch, best_tier, kernel_log)?;
     say(&sensor);
     let identity = Identity {
         cluster,

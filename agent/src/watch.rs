@@ -154,14 +154,8 @@ impl Watch {
             self.tell_interpreters();
         }
         // What is new is told with its count, not half a second later.
-        if record.key.mode != mode::NATIVE {
-            self.read_cell(record.key, clock);
-        }
-    }
-
-    fn read_cell(&mut self, key: CellKey, clock: Clock) {
-        if let Some(reading) = self.sensor.maps.read_one(&key, clock) {
-            self.outbox.lock().table.read(key, reading);
+        if let Some(reading) = self.sensor.maps.read_one(&record.key, clock) {
+            self.outbox.lock().table.read(record.key, reading);
         }
     }
 

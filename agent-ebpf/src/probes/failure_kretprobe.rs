@@ -4,6 +4,7 @@ use archtrace_ebpf::abi::stat;
 use aya_ebpf::bindings::BPF_ANY;
 use aya_ebpf::macros::{kprobe, kretprobe};
 use aya_ebpf::programs::{ProbeContext, RetProbeContext};
+use aya_log_ebpf::debug;
 
 use crate::failure::on_return;
 use crate::kernel::{Probed, current};
@@ -30,7 +31,10 @@ fn failure_kretprobe(ctx: RetProbeContext) -> u32 {
     // SAFETY: a plain value, copied before it is removed.
     if let Some(bprm) = unsafe { INSIDE.get(task).copied() } {
         let _ = INSIDE.remove(task);
-        on_return::<Probed>(bprm as *const u8, i64::from(ctx.ret::<i32>()));
+        let ret: i32 = ctx.ret();
+        if on_return::<Probed>(bprm as *const u8, i64::from(ret)) {
+            debug!(&ctx, "bprm_execve returned {}", ret);
+        }
     }
     0
 }

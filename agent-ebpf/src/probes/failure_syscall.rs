@@ -1,9 +1,11 @@
 //! Tier 3: `sys_exit_execve` and `sys_exit_execveat`. Only the return value is handed over; the
 //! file's name is found in the registers that the system call was made with.
 
+use aya_ebpf::EbpfContext as _;
 use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_task_pt_regs};
 use aya_ebpf::macros::tracepoint;
 use aya_ebpf::programs::TracePointContext;
+use aya_log_ebpf::debug;
 
 use crate::failure::on_syscall_return;
 use crate::kernel::{Probed, Read as _};
@@ -30,8 +32,9 @@ fn failure_execveat(ctx: TracePointContext) -> u32 {
 
 #[inline(always)]
 fn on_exit(ctx: &TracePointContext, argument: u32) -> u32 {
-    // SAFETY: the event's format, which is ABI: common fields, number, return value.
-    let Ok(ret) = (unsafe { ctx.read_at::<i64>(RET) }) else { return 0 };
+    // SAFETY: the event's format, which is ABI: common fields, number, return value. Loaded
+    // directly, because every exec that succeeds comes by here too.
+    let ret = unsafe { ctx.as_ptr().add(RET).cast::<i64>().read_volatile() };
     if ret < 0 {
         let mut filename: *const u8 = core::ptr::null();
         if config!(has_task_pt_regs) != 0 {
@@ -42,6 +45,7 @@ fn on_exit(ctx: &TracePointContext, argument: u32) -> u32 {
             };
         }
         on_syscall_return(filename, ret);
+        debug!(ctx, "execve returned {}", ret);
     }
     0
 }

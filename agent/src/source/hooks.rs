@@ -73,19 +73,25 @@ const FREE: [Way; 2] = [
     Way { mechanism: "raw_tp", tier: 2, programs: &["free_probed"] },
 ];
 
-/// Loads the object with `config` and attaches; no hook of a tier below `best_tier` is tried.
+/// Loads the object with `config` and attaches; no hook of a tier below `best_tier` is tried. With
+/// `log`, the programs say what they do.
 ///
 /// # Errors
 /// The kernel refuses the object, or nothing serves exec, fork or free.
-pub(crate) fn attach(config: &Config, btf: &Btf, best_tier: u32) -> Result<Attached, AttachError> {
-    let mut ebpf = load(config, btf, true)?;
+pub(crate) fn attach(
+    config: &Config,
+    btf: &Btf,
+    best_tier: u32,
+    log: bool,
+) -> Result<Attached, AttachError> {
+    let mut ebpf = load(config, btf, true, log)?;
     let mut missing = Vec::new();
     let header = first_that_works(&mut ebpf, btf, "header", &HEADER, best_tier, &mut missing);
     let header = match header {
         Ok(report) => report,
         Err(reasons) => {
             // The programs are told at load, so that the verifier drops what is not needed.
-            ebpf = load(config, btf, false)?;
+            ebpf = load(config, btf, false, log)?;
             HookReport {
                 name: "header".to_owned(),
                 mechanism: "registry".to_owned(),
@@ -118,14 +124,24 @@ pub(crate) fn attach(config: &Config, btf: &Btf, best_tier: u32) -> Result<Attac
     Ok(Attached { ebpf, hooks, missing })
 }
 
-fn load(config: &Config, btf: &Btf, header_hook: bool) -> Result<Ebpf, AttachError> {
+fn load(config: &Config, btf: &Btf, header_hook: bool, log: bool) -> Result<Ebpf, AttachError> {
     let config = Config { header_hook: u32::from(header_hook), ..*config };
-    EbpfLoader::new()
+    let mut loader = EbpfLoader::new();
+    // Level 0 is below all levels: the verifier drops every log statement.
+    let level = if log { u8::MAX } else { 0 };
+    if !log {
+        loader.map_max_entries("AYA_LOGS", SMALLEST_RING);
+    }
+    loader
+        .override_global("AYA_LOG_LEVEL", &level, true)
         .btf(Some(btf))
         .override_global("CONFIG", &config, true)
         .load(aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/programs.o")))
         .map_err(|error| AttachError::Load(load_reason(&error)))
 }
+
+/// A ring buffer is at least a page, the largest of which is 64 KiB.
+const SMALLEST_RING: u32 = 64 * 1024;
 
 fn first_that_works(
     ebpf: &mut Ebpf,

@@ -63,18 +63,19 @@ pub(crate) struct Sensor {
 }
 
 impl Sensor {
-    /// Attaches the best hooks at or below `best_tier` that work.
+    /// Attaches the best hooks, from `best_tier` on, that work. With `log`, the programs say what
+    /// they do.
     ///
     /// # Errors
     /// A kernel without BTF, a missing privilege, or no way to see an exec at all.
-    pub(crate) fn start(node: Arch, best_tier: u32) -> Result<Self, SensorError> {
+    pub(crate) fn start(node: Arch, best_tier: u32, log: bool) -> Result<Self, SensorError> {
         let path = PathBuf::from(btf::VMLINUX);
         let bytes = std::fs::read(&path).map_err(|error| SensorError::NoBtf { path, error })?;
         let offsets::Offsets { mut config, mut missing } = offsets::resolve(&bytes, node)?;
         drop(bytes);
         config.hash_seed = crate::sink::client::random();
         let kernel_types = Btf::from_sys_fs()?;
-        let attached = hooks::attach(&config, &kernel_types, best_tier)?;
+        let attached = hooks::attach(&config, &kernel_types, best_tier, log)?;
         let attached_at = SystemTime::now();
         let mut ebpf = attached.ebpf;
         missing.extend(attached.missing);
