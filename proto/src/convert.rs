@@ -5,11 +5,12 @@
 //! the field. Words of a newer peer that this build does not know are errors too, except stages
 //! of losses, which pass as they are. (So a collector is upgraded before its agents.)
 
+mod fact;
 mod ingest;
-mod model;
+mod node;
 mod query;
 
-pub use model::{decode_node, decode_preflight, encode_node, encode_preflight};
+pub use node::{decode_node, decode_preflight, encode_node, encode_preflight};
 
 use std::fmt;
 use std::str::FromStr;

@@ -2,7 +2,7 @@
 
 use archtrace_facts::report::{EventBatch, Hello, Record, StateUpdate, UpdateKind, Welcome};
 
-use super::model::to_id;
+use super::fact::to_id;
 use super::{ConvertError, each, from_duration, required, to_duration, to_text, to_time};
 use crate::v1;
 

@@ -5,7 +5,7 @@ use archtrace_facts::fleet::{
 };
 use archtrace_facts::report::Record;
 
-use super::model::to_mode;
+use super::fact::to_mode;
 use super::{ConvertError, each, from_duration, required, to_duration, to_text, to_time, to_word};
 use crate::v1;
 

@@ -1,0 +1,116 @@
+//! Tables for people, without lines: easy to read, easy to cut columns out of.
+
+mod events;
+mod facts;
+mod nodes;
+
+pub(super) use events::{events, events_wide};
+pub(super) use facts::{facts, facts_wide};
+pub(super) use nodes::{nodes, nodes_wide, status};
+
+use std::io::IsTerminal as _;
+
+use archtrace_facts::fact::{FactKey, Mode};
+use archtrace_facts::fleet::NodeState;
+use archtrace_facts::report::{NamedEvent, Record};
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table};
+
+/// A table, with colour if that is wanted.
+struct Listing {
+    table: Table,
+    colour: bool,
+}
+
+impl Listing {
+    /// Names that begin with `>` are of columns of numbers.
+    pub(super) fn new(head: &[&str], arrangement: ContentArrangement) -> Self {
+        // https://no-color.org: any value but the empty one.
+        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let colour = wanted && std::io::stdout().is_terminal();
+        let mut table = Table::new();
+        table
+            .load_preset(comfy_table::presets::NOTHING)
+            .set_content_arrangement(arrangement);
+        let name = |name: &&str| match name.strip_prefix('>') {
+            Some(name) => Cell::new(name).set_alignment(CellAlignment::Right),
+            None => Cell::new(name),
+        };
+        if !head.is_empty() {
+            let bold = |cell: Cell| {
+                if colour {
+                    cell.add_attribute(Attribute::Bold)
+                } else {
+                    cell
+                }
+            };
+            table.set_header(head.iter().map(name).map(bold));
+        }
+        Self { table, colour }
+    }
+
+    pub(super) fn plain(&self, text: impl ToString) -> Cell {
+        Cell::new(text)
+    }
+
+    pub(super) fn number(&self, text: String) -> Cell {
+        Cell::new(text).set_alignment(CellAlignment::Right)
+    }
+
+    pub(super) fn mode(&self, key: &FactKey) -> Cell {
+        let cell = Cell::new(key.mode);
+        match key.mode {
+            Mode::Emulated => self.colour(cell, Color::Yellow),
+            Mode::Failed => self.colour(cell, Color::Red),
+            Mode::Native | Mode::Compat => cell,
+        }
+    }
+
+    pub(super) fn kind(&self, record: &Record) -> Cell {
+        let cell = Cell::new(record.kind());
+        match record {
+            Record::Event(NamedEvent { event, .. }) if event.key.mode == Mode::Emulated => {
+                self.colour(cell, Color::Yellow)
+            }
+            Record::Event(_) => self.colour(cell, Color::Red),
+            Record::Loss(_) => self.colour(cell, Color::Magenta),
+        }
+    }
+
+    pub(super) fn state(&self, state: NodeState) -> Cell {
+        let cell = Cell::new(state.as_str());
+        match state {
+            NodeState::Reporting => self.colour(cell, Color::Green),
+            NodeState::Stale => self.colour(cell, Color::Red),
+        }
+    }
+
+    pub(super) fn colour(&self, cell: Cell, colour: Color) -> Cell {
+        if self.colour { cell.fg(colour) } else { cell }
+    }
+
+    pub(super) fn add(&mut self, row: Vec<Cell>) {
+        self.table.add_row(row);
+    }
+
+    pub(super) fn pair(&mut self, name: &str, value: impl ToString) {
+        let row = vec![self.plain(name), self.plain(value)];
+        self.add(row);
+    }
+
+    /// Every line without the blanks at its end.
+    pub(super) fn text(&self) -> String {
+        let text = self.table.to_string();
+        text.lines()
+            .map(|line| format!("{}\n", line.trim_end()))
+            .collect()
+    }
+}
+
+/// A name that could not be resolved may mean another file than it seems to.
+fn binary(key: &FactKey) -> String {
+    if key.path_resolved {
+        key.binary.clone()
+    } else {
+        format!("{} (as given)", key.binary)
+    }
+}

@@ -1,0 +1,121 @@
+//! Facts: one row each.
+
+use std::time::{Duration, SystemTime};
+
+use archtrace_facts::fact::{Cause, Fact, FactKey, Mode};
+use archtrace_facts::fleet::NodeFact;
+use archtrace_facts::report::Names;
+use comfy_table::ContentArrangement;
+
+use super::{Listing, binary};
+use crate::show::Columns;
+use crate::show::human::{age, count, duration, utc};
+
+pub(crate) fn facts(facts: &[NodeFact], columns: Columns) -> String {
+    let now = SystemTime::now();
+    // Where no names are known (outside of Kubernetes), their column would only be empty.
+    let named = facts.iter().any(|fact| fact.fact.names != Names::default());
+    let mut head = vec!["NODE"];
+    head.extend(named.then_some("POD"));
+    head.extend(["BINARY", "ARCH"]);
+    head.push(if columns == Columns::Emulated {
+        "EMULATOR"
+    } else {
+        "MODE"
+    });
+    head.extend([">EXECS", ">ALIVE", ">CPU", "FIRST SEEN", "LAST SEEN"]);
+    let mut table = Listing::new(&head, ContentArrangement::Dynamic);
+    for value in facts {
+        let Fact {
+            key,
+            count: execs,
+            processes,
+            cpu_ns,
+            first_seen,
+            last_seen,
+        } = &value.fact.fact;
+        let mut row = vec![table.plain(&value.node)];
+        row.extend(named.then(|| table.plain(pod(&value.fact.names))));
+        row.extend([table.plain(binary(key)), table.plain(key.arch)]);
+        row.push(match columns {
+            Columns::Emulated => table.plain(key.emulator.as_deref().unwrap_or_default()),
+            Columns::Facts => table.mode(key),
+        });
+        row.extend([
+            table.number(count(*execs)),
+            table.number(count(*processes)),
+            table.number(cpu(key, *cpu_ns)),
+            table.plain(age(*first_seen, now)),
+            table.plain(age(*last_seen, now)),
+        ]);
+        table.add(row);
+    }
+    table.text()
+}
+
+pub(crate) fn facts_wide(facts: &[NodeFact]) -> String {
+    let head = [
+        "CLUSTER",
+        "NODE",
+        "NODE ARCH",
+        "NAMESPACE",
+        "POD",
+        "CONTAINER",
+        "CGROUP",
+        "BINARY",
+        "ARCH",
+        "MODE",
+        "EMULATOR",
+        "CAUSE",
+        ">EXECS",
+        ">ALIVE",
+        ">CPU",
+        "FIRST SEEN",
+        "LAST SEEN",
+    ];
+    let mut table = Listing::new(&head, ContentArrangement::Disabled);
+    for value in facts {
+        let Fact {
+            key,
+            count: execs,
+            processes,
+            cpu_ns,
+            first_seen,
+            last_seen,
+        } = &value.fact.fact;
+        let names = &value.fact.names;
+        table.add(vec![
+            table.plain(&value.cluster),
+            table.plain(&value.node),
+            table.plain(value.node_arch),
+            table.plain(&names.namespace),
+            table.plain(&names.pod),
+            table.plain(&names.container),
+            table.plain(&key.cgroup),
+            table.plain(binary(key)),
+            table.plain(key.arch),
+            table.mode(key),
+            table.plain(key.emulator.as_deref().unwrap_or_default()),
+            table.plain(key.cause.map_or("", Cause::as_str)),
+            table.number(count(*execs)),
+            table.number(count(*processes)),
+            table.number(cpu(key, *cpu_ns)),
+            table.plain(utc(*first_seen)),
+            table.plain(utc(*last_seen)),
+        ]);
+    }
+    table.text()
+}
+
+/// CPU time is measured of emulated tasks only.
+fn cpu(key: &FactKey, nanos: u64) -> String {
+    if key.mode == Mode::Emulated {
+        duration(Duration::from_nanos(nanos))
+    } else {
+        "-".to_owned()
+    }
+}
+
+fn pod(names: &Names) -> String {
+    format!("{}/{}", names.namespace, names.pod)
+}

@@ -1,0 +1,177 @@
+//! Nodes: one row each, or one block each; and the collector itself.
+
+use std::time::SystemTime;
+
+use archtrace_facts::fleet::{LossTotal, NodeStatus, ServerStatus};
+use archtrace_facts::node::Preflight;
+use comfy_table::ContentArrangement;
+
+use super::Listing;
+use crate::show::human::{age, bytes, count, duration, utc};
+
+pub(crate) fn nodes(nodes: &[NodeStatus]) -> String {
+    let now = SystemTime::now();
+    let head = [
+        "NODE",
+        "STATE",
+        "ARCH",
+        "KERNEL",
+        ">TIER",
+        ">HANDLERS",
+        ">FACTS",
+        ">EMULATED",
+        ">FAILED",
+        ">ALIVE",
+        ">LOST",
+        "HEARD",
+    ];
+    let mut table = Listing::new(&head, ContentArrangement::Dynamic);
+    for node in nodes {
+        table.add(vec![
+            table.plain(&node.info.name),
+            table.state(node.state),
+            table.plain(node.info.arch),
+            table.plain(&node.info.kernel_release),
+            table.number(tier(&node.preflight)),
+            table.number(count(node.preflight.handlers.len() as u64)),
+            table.number(count(node.facts)),
+            table.number(count(node.emulated_facts)),
+            table.number(count(node.failed_facts)),
+            table.number(count(node.emulated_processes)),
+            table.number(count(all_lost(&node.losses))),
+            table.plain(age(node.last_heard, now)),
+        ]);
+    }
+    table.text()
+}
+
+/// One block per node: what was missing there and why does not fit a row.
+pub(crate) fn nodes_wide(nodes: &[NodeStatus]) -> String {
+    let mut text = String::new();
+    for node in nodes {
+        let mut table = Listing::new(&[], ContentArrangement::Disabled);
+        let (info, preflight) = (&node.info, &node.preflight);
+        table.pair("node", &info.name);
+        table.pair("cluster", &node.cluster);
+        table.pair("uid", &info.uid);
+        let state = vec![table.plain("state"), table.state(node.state)];
+        table.add(state);
+        table.pair("heard", utc(node.last_heard));
+        table.pair("attached", utc(node.attached_at));
+        table.pair("arch", info.arch);
+        table.pair("cpu", &info.cpu_model);
+        table.pair("kernel", &info.kernel_release);
+        table.pair("page size", bytes(info.page_size.into()));
+        table.pair("boot id", &info.boot_id);
+        table.pair("agent", &info.agent_version);
+        for hook in &preflight.hooks {
+            let mechanism = if hook.mechanism.is_empty() {
+                "nothing"
+            } else {
+                &hook.mechanism
+            };
+            let proven = if hook.proven { ", proven" } else { "" };
+            let told = format!("{mechanism}, tier {}{proven}", hook.tier);
+            table.pair(&format!("hook {}", hook.name), told);
+            hook.reasons
+                .iter()
+                .for_each(|reason| table.pair("", reason));
+        }
+        table.pair("binfmt_misc", &preflight.binfmt);
+        for handler in &preflight.handlers {
+            let arch = handler
+                .arch
+                .map_or("other files".to_owned(), |arch| arch.to_string());
+            let enabled = if handler.enabled { "" } else { ", disabled" };
+            let told = format!(
+                "{arch}: {} ({}{enabled})",
+                handler.interpreter, handler.flags
+            );
+            table.pair(&format!("handler {}", handler.name), told);
+        }
+        preflight
+            .missing
+            .iter()
+            .for_each(|missing| table.pair("missing", missing));
+        table.pair("facts", count(node.facts));
+        table.pair("emulated facts", count(node.emulated_facts));
+        table.pair("failed facts", count(node.failed_facts));
+        table.pair("emulated alive", count(node.emulated_processes));
+        losses(&mut table, &node.losses);
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&table.text());
+    }
+    text
+}
+
+/// The worst tier that serves a hook; `-` if one is not served at all.
+fn tier(preflight: &Preflight) -> String {
+    let tiers = preflight.hooks.iter().map(|hook| hook.tier);
+    match (tiers.clone().min(), tiers.max()) {
+        (Some(1..), Some(worst)) => worst.to_string(),
+        _ => "-".to_owned(),
+    }
+}
+
+fn all_lost(losses: &[LossTotal]) -> u64 {
+    losses
+        .iter()
+        .fold(0, |sum, loss| sum.saturating_add(loss.count))
+}
+
+pub(crate) fn status(status: &ServerStatus, server: &str) -> String {
+    let ServerStatus {
+        version,
+        started_at,
+        heartbeat_interval,
+        store,
+        totals,
+        authenticated,
+    } = status;
+    let mut table = Listing::new(&[], ContentArrangement::Disabled);
+    table.pair("collector", server);
+    table.pair("version", version);
+    table.pair(
+        "started",
+        format!(
+            "{} ({})",
+            age(*started_at, SystemTime::now()),
+            utc(*started_at)
+        ),
+    );
+    table.pair("heartbeat", duration(*heartbeat_interval));
+    table.pair("store", format!("{store} ({})", bytes(totals.bytes)));
+    table.pair(
+        "peers",
+        if *authenticated {
+            "authenticated"
+        } else {
+            "not authenticated (development mode)"
+        },
+    );
+    table.pair("nodes reporting", count(totals.nodes_reporting));
+    table.pair("nodes stale", count(totals.nodes_stale));
+    table.pair("facts", count(totals.facts));
+    table.pair("emulated facts", count(totals.emulated_facts));
+    table.pair("failed facts", count(totals.failed_facts));
+    table.pair("events", count(totals.events));
+    table.pair("unexplained gap", count(totals.unexplained_gap));
+    losses(&mut table, &totals.losses);
+    table.text()
+}
+
+fn losses(table: &mut Listing, losses: &[LossTotal]) {
+    for LossTotal {
+        stage,
+        count: lost,
+        records,
+    } in losses
+    {
+        table.pair(
+            &format!("lost at {stage}"),
+            format!("{} in {}", count(*lost), count(*records)),
+        );
+    }
+}
