@@ -16,6 +16,7 @@ Examples:
   archtrace events --since 1h --kind failed_exec -o wide
   archtrace facts --mode emulated,failed --arch arm64 -o json | jq .binary
   archtrace nodes                        which nodes report, and how well they can watch
+  archtrace doctor                       which hooks work on this machine, no collector needed
 
 Output:
   -o json prints one object a line: times are RFC 3339 in UTC, cpu_seconds is a number, names that
@@ -76,6 +77,8 @@ pub(crate) enum Command {
     Nodes(NodesArgs),
     /// How the collector is, and what it has stored
     Status,
+    /// What an agent could watch on this machine, and why not better; needs root
+    Doctor,
 }
 
 #[derive(Debug, clap::Args)]

@@ -1,5 +1,6 @@
 //! What each command asks and prints.
 
+mod doctor;
 mod events;
 mod facts;
 mod nodes;
@@ -26,8 +27,13 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     {
         return watch::emulated(&server, output, args, interval).await;
     }
-    let client = Client::connect(&server).await?;
+    let client = match command {
+        // The one command that asks this machine, and no collector.
+        Command::Doctor => return doctor::doctor(output),
+        _ => Client::connect(&server).await?,
+    };
     match command {
+        Command::Doctor => doctor::doctor(output),
         Command::Emulated(args) => facts::emulated(&client, output, &args).await,
         Command::Facts(args) => facts::facts(&client, output, &args).await,
         Command::Events(args) => events::events(&client, output, &args).await,

@@ -3,6 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
+use archtrace_agent::AgentError;
 use archtrace_proto::convert::ConvertError;
 use tonic::{Code, Status};
 
@@ -23,6 +24,8 @@ pub(crate) enum Failure {
         server: String,
         reason: ConvertError,
     },
+    #[error("this machine cannot be watched: {0}")]
+    Machine(#[from] AgentError),
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
 }
@@ -50,7 +53,9 @@ impl Failure {
         eprintln!("archtrace: {self}");
         match self {
             Self::Unreachable { .. } => 3.into(),
-            Self::Refused { .. } | Self::Answer { .. } | Self::Output(_) => ExitCode::FAILURE,
+            Self::Refused { .. } | Self::Answer { .. } | Self::Machine(_) | Self::Output(_) => {
+                ExitCode::FAILURE
+            }
         }
     }
 }

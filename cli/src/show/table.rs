@@ -98,7 +98,10 @@ impl Listing {
     }
 
     /// Every line without the blanks at its end.
-    pub(super) fn text(&self) -> String {
+    pub(super) fn text(mut self) -> String {
+        for column in self.table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
         let text = self.table.to_string();
         text.lines()
             .map(|line| format!("{}\n", line.trim_end()))

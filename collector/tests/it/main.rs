@@ -1,0 +1,9 @@
+//! The collector over real sockets and real files.
+
+mod conformance;
+mod ingest;
+mod program;
+mod query;
+mod restart;
+mod sqlite;
+mod support;
