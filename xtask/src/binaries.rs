@@ -8,6 +8,9 @@ use anyhow::Result;
 use crate::vm::Arch;
 use crate::{paths, progress, toolchain};
 
+/// The profile of the programs in tests; its directory has the same name.
+const PROFILE: &str = "release-tests";
+
 /// Plain `cargo build --release`, as users do it. Returns the directory of the programs.
 ///
 /// # Errors
@@ -35,13 +38,18 @@ pub(crate) fn build_static(arch: Arch) -> Result<PathBuf> {
         "archtrace-vm-tests",
     ];
     let mut cargo = cargo();
-    cargo.args(["build", "--release", "--locked", "--target", arch.target()]);
+    cargo.args([
+        "build",
+        "--profile",
+        PROFILE,
+        "--locked",
+        "--target",
+        arch.target(),
+    ]);
     cargo.args(packages.iter().flat_map(|package| ["--package", package]));
     cargo.envs(environment);
-    // The tests need the optimised programs, not the last percent, which costs minutes to link.
-    cargo.env("CARGO_PROFILE_RELEASE_LTO", "off");
     progress::command(&title, &mut cargo)?;
-    Ok(paths::target().join(arch.target()).join("release"))
+    Ok(paths::target().join(arch.target()).join(PROFILE))
 }
 
 /// cargo, in this workspace.

@@ -69,7 +69,10 @@ impl Demo {
                 emulator.display(),
                 foreign.as_str()
             );
-            Some((Handler::emulate(HANDLER, foreign, &emulator)?, registry))
+            Some((
+                Handler::emulate(HANDLER, foreign.ident(), &emulator)?,
+                registry,
+            ))
         };
         eprintln!(
             "starting two small {} programs, so that there is something to see",

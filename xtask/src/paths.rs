@@ -38,13 +38,23 @@ pub(crate) fn logs() -> PathBuf {
     target().join("xtask")
 }
 
-/// The first file called `name` in `$PATH` or in cargo's directory of installed programs.
+/// Where `cargo install` puts programs that only these tasks use.
+///
+/// # Errors
+/// See [`cache`].
+pub(crate) fn tools() -> Result<PathBuf> {
+    Ok(cache()?.join("tools"))
+}
+
+/// The first file called `name` in `$PATH`, in cargo's directory of installed programs, or among
+/// the tools of these tasks.
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let home = env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
     env::split_paths(&path)
         .chain(home.map(|home| home.join("bin")))
+        .chain(tools().ok().map(|tools| tools.join("bin")))
         .map(|dir| dir.join(name))
         .find(|file| file.is_file())
 }

@@ -11,6 +11,9 @@ use crate::{apt, emulator, kernel, paths, progress, toolchain};
 /// The linker for BPF, in the version that fits Debian's LLVM and compiler.
 const BPF_LINKER: &str = "0.13.0";
 
+/// A version that this workspace's compiler builds.
+const CARGO_DENY: &str = "0.20.2";
+
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  cargo xtask setup          what `cargo xtask run` needs\n  cargo xtask setup --test   what `cargo xtask test` needs: kernels, QEMU, a cross compiler"
@@ -24,8 +27,8 @@ pub(crate) struct Args {
     test: bool,
 }
 
-/// What the machine is to be prepared for; each includes those before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// What the machine is to be prepared for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// Building and running here.
     Run,
@@ -188,14 +191,25 @@ fn install_bpf_linker() -> Result<()> {
     progress::command("cargo install bpf-linker", &mut cargo)
 }
 
+/// Into the cache and not optimised: it runs for a second, and would compile for minutes.
 fn install_cargo_deny() -> Result<()> {
     if paths::program("cargo-deny").is_some() {
         return Ok(());
     }
     eprintln!("setup: cargo-deny is missing (checks licences and sources of the dependencies)");
     let mut cargo = Command::new("cargo");
+    cargo.args([
+        "install",
+        "--locked",
+        "--debug",
+        "cargo-deny",
+        "--version",
+        CARGO_DENY,
+        "--root",
+    ]);
     cargo
-        .args(["install", "--locked", "cargo-deny"])
-        .current_dir("/");
+        .arg(paths::tools()?)
+        .current_dir("/")
+        .env("CARGO_PROFILE_DEV_DEBUG", "0");
     progress::command("cargo install cargo-deny", &mut cargo)
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use archtrace_guests::Isa;
+use archtrace_guests::{Ident, header_only};
 
 use crate::mount::Mount;
 
@@ -27,16 +27,15 @@ pub struct Handler {
 }
 
 impl Handler {
-    /// Has `emulator` run the programs of `isa`. With the flag `F`, so that it needs no path in
+    /// Has `emulator` run the programs of `machine`. With the flag `F`, so that it needs no path in
     /// the container of the program.
     ///
     /// # Errors
     /// See [`Handler::register`].
-    pub fn emulate(name: &str, isa: Isa, emulator: &Path) -> Result<Self> {
+    pub fn emulate(name: &str, machine: Ident, emulator: &Path) -> Result<Self> {
         let mut magic = String::new();
         let mut mask = String::new();
-        let program = archtrace_guests::build(isa, archtrace_guests::Program::Exit(0));
-        for (at, byte) in program.iter().take(20).enumerate() {
+        for (at, byte) in header_only(machine).iter().take(20).enumerate() {
             let care: u8 = match at {
                 7..16 => 0, // which ABI, and padding
                 16 => 0xfe, // ET_EXEC or ET_DYN

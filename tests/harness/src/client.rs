@@ -34,7 +34,8 @@ pub struct Fact {
     pub cpu_seconds: f64,
 }
 
-/// The fields of an event, or of a loss among them, that the cases look at.
+/// The fields of an event, or of a loss among them, that the cases look at. The `cause` of a loss
+/// is where something was lost.
 #[derive(Clone, Debug, Deserialize)]
 #[expect(
     missing_docs,
@@ -42,16 +43,10 @@ pub struct Fact {
 )]
 pub struct Event {
     pub kind: String,
-    #[serde(default)]
-    pub binary: Option<String>,
-    #[serde(default)]
-    pub arch: Option<String>,
-    #[serde(default)]
+    pub binary: String,
+    pub arch: String,
     pub cause: Option<String>,
-    #[serde(default)]
     pub errno: Option<i32>,
-    #[serde(default)]
-    pub stage: Option<String>,
 }
 
 impl Client {

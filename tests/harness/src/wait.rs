@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 /// How often is asked. Each question starts a program, so a smaller step would mostly add load.
 const STEP: Duration = Duration::from_millis(10);
 
-/// Repeats `probe` until it succeeds, and says how long that took.
+/// Repeats `probe` until it succeeds, and says how long that took, with the last answer.
 ///
 /// # Errors
 /// The last error of `probe`, once `limit` has passed.
@@ -21,7 +21,7 @@ pub fn eventually<T>(
         // Taken before: what is asked late in the limit still counts as in time.
         let asked = start.elapsed();
         match probe() {
-            Ok(value) => return Ok((value, asked)),
+            Ok(value) => return Ok((value, start.elapsed())),
             Err(error) if asked >= limit => {
                 return Err(error).with_context(|| format!("after {:.1} s", asked.as_secs_f64()));
             }

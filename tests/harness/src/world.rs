@@ -70,7 +70,7 @@ impl World {
         let native = Isa::native().context("there are no guests for this machine's CPU")?;
         let registry = binfmt::mount()?;
         let name = format!("archtrace-test-{}", std::process::id());
-        let handler = Handler::emulate(&name, native.foreign(), &config.emulator)?;
+        let handler = Handler::emulate(&name, native.foreign().ident(), &config.emulator)?;
         // A free port; somebody could take it before the collector does, which then says so.
         let listen = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let dir = tempfile::Builder::new()

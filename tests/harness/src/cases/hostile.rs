@@ -31,14 +31,19 @@ pub(super) fn names(world: &mut World) -> Result<String> {
     Ok(String::new())
 }
 
-/// Files that are cut off.
+/// Files that are cut off, or no programs at all.
 pub(super) fn files(world: &mut World) -> Result<String> {
-    let ident = world.foreign().ident();
-    let empty = world.file("empty", b"")?;
-    let cut = world.file("cut", &broken(ident, 20))?;
-    let text = world.file("text", b"no interpreter line")?;
-    for file in [empty, cut, text] {
-        refused(world, &file.display().to_string(), 1, "unknown", "other")?;
+    let native = world.native();
+    let rows = [
+        ("empty", Vec::new(), "unknown"),
+        ("text", b"no interpreter line".to_vec(), "unknown"),
+        // All that is read of it is there; the machine's own, since nothing but its length is wrong.
+        ("cut-at-20", broken(native.ident(), 20), native.as_str()),
+        ("cut-at-10", broken(native.ident(), 10), "unknown"),
+    ];
+    for (name, content, arch) in rows {
+        let file = world.file(name, &content)?;
+        refused(world, &file.display().to_string(), 1, arch, "other")?;
     }
     Ok(String::new())
 }

@@ -67,7 +67,7 @@ pub(super) fn emulated(world: &mut World) -> Result<String> {
     let event = |kind| {
         events
             .iter()
-            .any(|event| event.kind == kind && event.binary.as_deref() == Some(&*binary))
+            .any(|event| event.kind == kind && event.binary == binary)
     };
     ensure!(event("emulated_exec"), "no event of it");
 
@@ -211,15 +211,13 @@ pub(super) fn refused(
     let client = world.client();
     eventually(SOON, || {
         let events = client.events()?;
-        let mut events = events
-            .iter()
-            .filter(|event| event.binary.as_deref() == Some(binary));
+        let mut events = events.iter().filter(|event| event.binary == binary);
         let event = events
             .find(|event| event.kind == "failed_exec")
             .with_context(|| format!("no event of {binary}"))?;
-        let told = (event.arch.as_deref(), event.cause.as_deref(), event.errno);
+        let told = (&*event.arch, event.cause.as_deref(), event.errno);
         ensure!(
-            told == (Some(arch), Some(cause), Some(ENOEXEC)),
+            told == (arch, Some(cause), Some(ENOEXEC)),
             "the event of {binary} says {event:?}"
         );
         Ok(())

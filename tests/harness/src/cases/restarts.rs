@@ -78,7 +78,7 @@ fn losses(world: &World) -> Result<usize> {
     let events = world.client().events()?;
     Ok(events
         .iter()
-        .filter(|event| event.stage.as_deref() == Some("agent_down"))
+        .filter(|event| event.kind == "loss" && event.cause.as_deref() == Some("agent_down"))
         .count())
 }
 
