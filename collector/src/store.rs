@@ -104,7 +104,7 @@ pub struct Delta {
     pub revision: u64,
     /// New and changed facts.
     pub upserts: Vec<NamedFact>,
-    /// Facts that the agent no longer keeps.
+    /// Facts that the agent no longer keeps, after the upserts, which may hold their last numbers.
     pub removed: Vec<FactId>,
 }
 

@@ -50,8 +50,8 @@ pub struct StateUpdate {
     pub revision: u64,
     /// New and changed facts.
     pub upserts: Vec<NamedFact>,
-    /// Facts the agent no longer keeps. Seen again in the same epoch, they count from zero, and
-    /// the collector adds that to what it has.
+    /// Facts the agent no longer keeps, after the upserts, which may hold their last numbers. Seen
+    /// again in the same epoch, they count from zero, and the collector adds that to what it has.
     pub removed: Vec<FactId>,
 }
 

@@ -62,6 +62,8 @@ async fn serve<S: Store>(
     let silence = context.heartbeat_interval * MISSED_HEARTBEATS;
     let ended = loop {
         let request = tokio::select! {
+            // First whether this stream still speaks for its node, then what it says.
+            biased;
             () = context.shutdown.cancelled() => {
                 break Err(Status::unavailable("the collector is shutting down; connect again"));
             }

@@ -53,14 +53,14 @@ pub(super) fn apply_delta(
     if revision != Some(delta.base_revision) {
         return Ok(Applied::OtherRevision(revision));
     }
+    for fact in &delta.upserts {
+        upsert(db, node, epoch, fact)?;
+    }
     for id in &delta.removed {
         let fact = find(db, node, *id, epoch)?;
         if let Some((fact, ..)) = fact {
             retire(db, fact, epoch)?;
         }
-    }
-    for fact in &delta.upserts {
-        upsert(db, node, epoch, fact)?;
     }
     advance(db, node, delta.revision, now)
 }

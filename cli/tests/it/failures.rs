@@ -1,0 +1,91 @@
+//! Exit codes, and what goes with them.
+
+use std::io::Read as _;
+use std::process::{Command, Stdio};
+
+use super::support::{Collector, archtrace};
+
+fn check(args: &[&str], code: i32, words: &str) {
+    let assert = archtrace(args).assert().code(code).stdout("");
+    let told = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+    assert!(told.contains(words), "{args:?}: {told}");
+    assert!(!told.contains("backtrace"), "{told}");
+}
+
+#[test]
+fn failures_have_codes_of_their_own() {
+    check(&["emulated", "--since", "yesterday"], 2, "24h or 7d");
+    check(&["emulated", "--arch", "x86_64"], 2, "amd64");
+    check(
+        &["facts", "--mode", "emulatd"],
+        2,
+        "native, compat, emulated, failed",
+    );
+    check(
+        &["events", "--kind", "boom"],
+        2,
+        "emulated_exec, failed_exec, loss",
+    );
+    check(&["emulated", "--watch", "0"], 2, "from 0.1 to 3600");
+    check(&["nodes", "-o", "yaml"], 2, "table, wide, json");
+    check(
+        &["nodes", "--server", "https://127.0.0.1:1"],
+        2,
+        "plaintext",
+    );
+    check(&["frobnicate"], 2, "unrecognized subcommand");
+    check(
+        &["nodes", "--server", "http://127.0.0.1:1"],
+        3,
+        "archtrace-collector",
+    );
+    check(
+        &["nodes", "--server", "127.0.0.1:1"],
+        3,
+        "Connection refused",
+    );
+}
+
+#[test]
+fn help_explains_exit_codes() {
+    let assert = archtrace(&["--help"]).assert().success();
+    let help = String::from_utf8_lossy(&assert.get_output().stdout).into_owned();
+    for words in [
+        "Examples:",
+        "Exit codes:",
+        "ARCHTRACE_SERVER",
+        "emulated",
+        "status",
+    ] {
+        assert!(help.contains(words), "{words}");
+    }
+}
+
+#[test]
+fn a_closed_pipe_is_no_failure() {
+    let collector = Collector::filled();
+    let url = collector.archtrace(&[]);
+    let url = url
+        .get_envs()
+        .find_map(|(name, value)| (name == "ARCHTRACE_SERVER").then_some(value?));
+    let mut child = Command::new(env!("CARGO_BIN_EXE_archtrace"))
+        .args(["emulated", "--watch", "0.1", "-o", "json"])
+        .env("ARCHTRACE_SERVER", url.expect("set"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    // Reads a little and hangs up.
+    let mut first = [0; 10];
+    child
+        .stdout
+        .take()
+        .expect("piped")
+        .read_exact(&mut first)
+        .expect("a line");
+    let output = child.wait_with_output().expect("ends by itself");
+    assert_eq!(
+        (output.status.code(), output.stderr.as_slice()),
+        (Some(0), &b""[..])
+    );
+}

@@ -1,0 +1,5 @@
+//! `archtrace`, run for real against a collector of this process.
+
+mod answers;
+mod failures;
+mod support;

@@ -1,0 +1,207 @@
+//! A collector that knows a few things, and the program.
+
+use std::time::{Duration, SystemTime};
+
+use archtrace_collector::serve;
+use archtrace_collector::store::sqlite::SqliteStore;
+use archtrace_collector::store::{Snapshot, Store as _};
+use archtrace_facts::arch::Arch;
+use archtrace_facts::fact::{Cause, Event, EventKind, Fact, FactKey, Mode};
+use archtrace_facts::node::{Handler, HookReport, NodeInfo, Preflight};
+use archtrace_facts::report::{
+    EventBatch, Hello, NamedEvent, NamedFact, Names, Record, ReportedLoss,
+};
+use assert_cmd::Command;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+/// A collector, and the runtime in which it runs.
+pub(crate) struct Collector {
+    url: String,
+    _runtime: Runtime,
+    _dir: tempfile::TempDir,
+}
+
+impl Collector {
+    /// Nobody has reported to it.
+    pub(crate) fn empty() -> Self {
+        Self::start(false)
+    }
+
+    /// Node `n1` has reported what is below.
+    pub(crate) fn filled() -> Self {
+        Self::start(true)
+    }
+
+    /// The program, asking this collector.
+    pub(crate) fn archtrace(&self, args: &[&str]) -> Command {
+        let mut command = archtrace(args);
+        command.env("ARCHTRACE_SERVER", &self.url);
+        command
+    }
+
+    fn start(filled: bool) -> Self {
+        let runtime = Runtime::new().expect("a runtime");
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = SqliteStore::open(&dir.path().join("store.db")).expect("opens");
+        let address = runtime.block_on(async {
+            if filled {
+                fill(&store).await;
+            }
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+            let address = listener.local_addr().expect("bound");
+            let heartbeat = Duration::from_secs(3600);
+            let shutdown = CancellationToken::new();
+            tokio::spawn(serve::serve(
+                listener,
+                store,
+                "sqlite:test".to_owned(),
+                heartbeat,
+                shutdown,
+            ));
+            address
+        });
+        Self {
+            url: format!("http://{address}"),
+            _runtime: runtime,
+            _dir: dir,
+        }
+    }
+}
+
+/// The program, asking nobody in particular.
+pub(crate) fn archtrace(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_archtrace"));
+    command
+        .args(args)
+        .env_remove("ARCHTRACE_SERVER")
+        .env_remove("NO_COLOR");
+    command
+}
+
+/// Hours before now.
+fn ago(hours: u64) -> SystemTime {
+    SystemTime::now() - Duration::from_secs(hours * 3600)
+}
+
+fn key(binary: &str, arch: Arch, mode: Mode) -> FactKey {
+    FactKey {
+        cgroup: "/kubepods/x".to_owned(),
+        binary: binary.to_owned(),
+        path_resolved: binary.starts_with('/'),
+        arch,
+        mode,
+        emulator: (mode == Mode::Emulated).then(|| "/usr/bin/qemu-aarch64".to_owned()),
+        cause: (mode == Mode::Failed).then_some(Cause::ForeignElf),
+    }
+}
+
+fn fact(key: FactKey, processes: u64, hours: u64) -> NamedFact {
+    let (first_seen, last_seen) = (ago(hours + 1), ago(hours));
+    let fact = Fact {
+        key,
+        count: 1234,
+        processes,
+        cpu_ns: 1_500_000_000,
+        first_seen,
+        last_seen,
+    };
+    NamedFact {
+        fact,
+        names: Names::default(),
+    }
+}
+
+async fn fill(store: &SqliteStore) {
+    let node = NodeInfo {
+        name: "n1".to_owned(),
+        uid: String::new(),
+        arch: Arch::Amd64,
+        kernel_release: "6.1.0".to_owned(),
+        cpu_model: "a CPU".to_owned(),
+        page_size: 4096,
+        boot_id: "b".to_owned(),
+        agent_version: "0.1.0".to_owned(),
+    };
+    let hook = HookReport {
+        name: "header".to_owned(),
+        mechanism: "fentry".to_owned(),
+        tier: 1,
+        proven: true,
+        reasons: vec!["because".to_owned()],
+    };
+    let handler = Handler {
+        name: "qemu-aarch64".to_owned(),
+        enabled: true,
+        interpreter: "/usr/bin/qemu-aarch64".to_owned(),
+        flags: "F".to_owned(),
+        arch: Some(Arch::Arm64),
+    };
+    let preflight = Preflight {
+        hooks: vec![hook],
+        missing: vec!["something".to_owned()],
+        handlers: vec![handler],
+        binfmt: "registered".to_owned(),
+    };
+    let hello = Hello {
+        cluster: "c".to_owned(),
+        node,
+        epoch: 1,
+        attached_at: ago(50),
+        event_stream_id: 1,
+        oldest_sequence: 0,
+        next_sequence: 0,
+        preflight,
+    };
+    let now = SystemTime::now();
+    let node = store.attach(hello, now).await.expect("works").node;
+    let emulated = |binary| key(binary, Arch::Arm64, Mode::Emulated);
+    let facts = vec![
+        fact(emulated("/bin/running"), 2, 0),
+        fact(emulated("/bin/ended"), 0, 2),
+        fact(emulated("/bin/old"), 0, 30),
+        fact(key("/bin/true", Arch::Amd64, Mode::Native), 0, 1),
+        fact(key("relative", Arch::Riscv64, Mode::Failed), 0, 3),
+    ];
+    let snapshot = Snapshot {
+        epoch: 1,
+        revision: 1,
+        facts,
+    };
+    store
+        .apply_snapshot(node, snapshot, now)
+        .await
+        .expect("works");
+    let event = |kind, key, errno, hours| {
+        let event = Event {
+            time: ago(hours),
+            kind,
+            pid: 77,
+            comm: "sh".to_owned(),
+            key,
+            errno,
+        };
+        Record::Event(NamedEvent {
+            event,
+            names: Names::default(),
+        })
+    };
+    let failed = key("relative", Arch::Riscv64, Mode::Failed);
+    let records = vec![
+        event(EventKind::FailedExec, failed, 8, 3),
+        Record::Loss(ReportedLoss {
+            stage: "ring_buffer".to_owned(),
+            count: 9,
+            since: ago(3),
+            until: ago(2),
+        }),
+        event(EventKind::EmulatedExec, emulated("/bin/running"), 0, 1),
+    ];
+    let batch = EventBatch {
+        stream_id: 1,
+        first_sequence: 0,
+        records,
+    };
+    store.append_events(node, batch, now).await.expect("works");
+}
