@@ -48,7 +48,14 @@ fn build() -> Result<(), String> {
         }
     };
     cargo
-        .args(["--package", "archtrace-ebpf", "--features", "programs", "--bin", PROGRAMS])
+        .args([
+            "--package",
+            "archtrace-ebpf",
+            "--features",
+            "programs",
+            "--bin",
+            PROGRAMS,
+        ])
         .args(["--release", "--target", TARGET, "--target-dir"])
         .arg(&target_dir)
         .env(
@@ -64,9 +71,14 @@ fn build() -> Result<(), String> {
         .env_remove("RUSTC_WRAPPER")
         .env_remove("RUSTC_WORKSPACE_WRAPPER")
         .current_dir(Path::new(&variable("CARGO_MANIFEST_DIR")?).join("../agent-ebpf"));
-    let output = cargo.output().map_err(|error| format!("{cargo:?}: {error}"))?;
+    let output = cargo
+        .output()
+        .map_err(|error| format!("{cargo:?}: {error}"))?;
     if !output.status.success() {
-        return Err(format!("{cargo:?}\n{}", String::from_utf8_lossy(&output.stderr)));
+        return Err(format!(
+            "{cargo:?}\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        ));
     }
     let object = target_dir.join(TARGET).join("release").join(PROGRAMS);
     let copy = out_dir.join("programs.o");
@@ -97,11 +109,20 @@ fn precompiled_core() -> Option<PathBuf> {
         .into_iter()
         .chain([PathBuf::from("/usr/bin/rustc")]);
     candidates.into_iter().find(|rustc| {
-        let sysroot = Command::new(rustc).args(["--print", "sysroot"]).output().ok();
-        sysroot.filter(|output| output.status.success()).is_some_and(|output| {
-            let sysroot = String::from_utf8_lossy(&output.stdout);
-            Path::new(sysroot.trim()).join("lib/rustlib").join(TARGET).join("lib").is_dir()
-        })
+        let sysroot = Command::new(rustc)
+            .args(["--print", "sysroot"])
+            .output()
+            .ok();
+        sysroot
+            .filter(|output| output.status.success())
+            .is_some_and(|output| {
+                let sysroot = String::from_utf8_lossy(&output.stdout);
+                Path::new(sysroot.trim())
+                    .join("lib/rustlib")
+                    .join(TARGET)
+                    .join("lib")
+                    .is_dir()
+            })
     })
 }
 

@@ -322,7 +322,10 @@ const _: () = {
     assert!(offset_of!(Flight, head) == 20);
     assert!(size_of::<Flight>() == 1320);
     assert!(size_of::<Config>() == 128);
-    assert!(cfg!(target_endian = "little"), "interpreter strings are hashed as little-endian words");
+    assert!(
+        cfg!(target_endian = "little"),
+        "interpreter strings are hashed as little-endian words"
+    );
 };
 
 #[cfg(test)]
@@ -332,8 +335,17 @@ mod tests {
     #[test]
     fn interpreters_hash_apart_and_are_cut_where_the_kernel_cuts_them() {
         let long = [b'a'; 300];
-        assert_ne!(hash_interpreter(1, b"/bin/sh"), hash_interpreter(1, b"/bin/sh2"));
-        assert_ne!(hash_interpreter(1, b"/bin/sh"), hash_interpreter(2, b"/bin/sh"));
-        assert_eq!(hash_interpreter(1, &long), hash_interpreter(1, &long[..255]));
+        assert_ne!(
+            hash_interpreter(1, b"/bin/sh"),
+            hash_interpreter(1, b"/bin/sh2")
+        );
+        assert_ne!(
+            hash_interpreter(1, b"/bin/sh"),
+            hash_interpreter(2, b"/bin/sh")
+        );
+        assert_eq!(
+            hash_interpreter(1, &long),
+            hash_interpreter(1, &long[..255])
+        );
     }
 }

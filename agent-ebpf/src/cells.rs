@@ -17,7 +17,11 @@ const RECORD_INTERVAL_NS: u64 = 1_000_000_000;
 /// calls [`told`].
 #[inline(always)]
 pub(crate) fn exec(key: &CellKey) -> Option<*mut u64> {
-    if key.mode == mode::NATIVE { native(key) } else { foreign(key) }
+    if key.mode == mode::NATIVE {
+        native(key)
+    } else {
+        foreign(key)
+    }
 }
 
 /// Remembers that a record went out. Two CPUs may both send one: atomic exchange needs Linux 5.12,
@@ -36,7 +40,14 @@ fn native(key: &CellKey) -> Option<*mut u64> {
         Some(cell) => cell,
         None => {
             // Somebody else may have been first; then the insert fails and the look-up finds it.
-            let _ = NATIVE.insert(key, NativeCell { count: 0, sent_ns: 0 }, u64::from(BPF_NOEXIST));
+            let _ = NATIVE.insert(
+                key,
+                NativeCell {
+                    count: 0,
+                    sent_ns: 0,
+                },
+                u64::from(BPF_NOEXIST),
+            );
             let Some(cell) = NATIVE.get_ptr_mut(key) else {
                 count(stat::OTHER_NATIVE);
                 return None;
@@ -75,7 +86,14 @@ pub(crate) fn foreign_cell(key: &CellKey) -> Option<*mut ForeignCell> {
     if let Some(cell) = FOREIGN.get_ptr_mut(key) {
         return Some(cell);
     }
-    let fresh = ForeignCell { count: 0, suppressed: 0, cpu_ns: 0, processes: 0, last_ns: 0, sent_ns: 0 };
+    let fresh = ForeignCell {
+        count: 0,
+        suppressed: 0,
+        cpu_ns: 0,
+        processes: 0,
+        last_ns: 0,
+        sent_ns: 0,
+    };
     let _ = FOREIGN.insert(key, fresh, u64::from(BPF_NOEXIST));
     let cell = FOREIGN.get_ptr_mut(key);
     if cell.is_none() {

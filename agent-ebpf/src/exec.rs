@@ -23,17 +23,35 @@ pub(crate) fn on_exec<R: Read>(task: *const u8, bprm: *const u8) {
             R::get(bprm, config!(binprm_file)),
         )
     };
-    let seen = Exec { task, bprm, filename, interp, file, running: file_id::<R>(file) };
+    let seen = Exec {
+        task,
+        bprm,
+        filename,
+        interp,
+        file,
+        running: file_id::<R>(file),
+    };
     let mut counted = None;
     if filename != interp {
-        counted = if config!(header_hook) != 0 { with_passes(&seen) } else { without_passes(&seen) };
+        counted = if config!(header_hook) != 0 {
+            with_passes(&seen)
+        } else {
+            without_passes(&seen)
+        };
     }
     let Counted { key, interp, name } = match counted {
         Some(counted) => counted,
         None => direct::<R>(&seen),
     };
     if let Some(sent_ns) = cells::exec(&key) {
-        let facts = Facts { key, running: seen.running, errno: 0, bprm, interp, name };
+        let facts = Facts {
+            key,
+            running: seen.running,
+            errno: 0,
+            bprm,
+            interp,
+            name,
+        };
         if record::send(Slot::Exec, &facts) {
             cells::told(sent_ns);
         }
@@ -77,8 +95,15 @@ fn direct<R: Read>(exec: &Exec) -> Counted {
         ident: head.ident,
     };
     // Of a script, the interpreter is what runs: it gives the name.
-    let name = Name::Kernel { string: exec.interp, file: exec.file };
-    Counted { key, interp: core::ptr::null(), name }
+    let name = Name::Kernel {
+        string: exec.interp,
+        file: exec.file,
+    };
+    Counted {
+        key,
+        interp: core::ptr::null(),
+        name,
+    }
 }
 
 /// Something was put in front, and the passes were seen: was it in front of a foreign file?
@@ -86,19 +111,33 @@ fn direct<R: Read>(exec: &Exec) -> Counted {
 fn with_passes(exec: &Exec) -> Option<Counted> {
     let flight = FLIGHTS.get_ptr(exec.task as u64)?;
     // SAFETY: a map value that only this task's own events write.
-    let (guest, kind) =
-        unsafe { (FileId { inode: (*flight).inode, dev: (*flight).dev }, (*flight).path_kind) };
+    let (guest, kind) = unsafe {
+        (
+            FileId {
+                inode: (*flight).inode,
+                dev: (*flight).dev,
+            },
+            (*flight).path_kind,
+        )
+    };
     if guest == exec.running {
         // A script whose interpreter is of the 32-bit kind, and runs.
         return None;
     }
     let key = pass::key_of(flight, cgroup(), mode::EMULATED);
     let name = if kind == path_kind::NONE {
-        Name::Kernel { string: exec.filename, file: core::ptr::null() }
+        Name::Kernel {
+            string: exec.filename,
+            file: core::ptr::null(),
+        }
     } else {
         Name::Flight(flight)
     };
-    Some(Counted { key, interp: exec.interp, name })
+    Some(Counted {
+        key,
+        interp: exec.interp,
+        name,
+    })
 }
 
 /// Something was put in front, and the file itself is out of sight (tracepoints only). What the
@@ -117,9 +156,23 @@ fn without_passes(exec: &Exec) -> Option<Counted> {
     // The interpreter's hash as the seed: the two names together.
     let inode = names::hash_kernel(scratch, interp_hash, exec.filename);
     let ident = ident | ident::HASHED;
-    let key = CellKey { cgroup: cgroup(), inode, dev: 0, machine, mode, ident };
-    let name = Name::Kernel { string: exec.filename, file: core::ptr::null() };
-    Some(Counted { key, interp: exec.interp, name })
+    let key = CellKey {
+        cgroup: cgroup(),
+        inode,
+        dev: 0,
+        machine,
+        mode,
+        ident,
+    };
+    let name = Name::Kernel {
+        string: exec.filename,
+        file: core::ptr::null(),
+    };
+    Some(Counted {
+        key,
+        interp: exec.interp,
+        name,
+    })
 }
 
 #[inline(always)]

@@ -63,13 +63,31 @@ pub(crate) fn on_syscall_return(filename: *const u8, ret: i64) {
     let (key, name) = match counted {
         Some(counted) => counted,
         None => {
-            let Some(scratch) = scratch(Slot::Failure) else { return };
+            let Some(scratch) = scratch(Slot::Failure) else {
+                return;
+            };
             let inode = names::hash_user(scratch, config!(hash_seed), filename);
             let (mode, ident) = (mode::FAILED, ident::HASHED);
-            (CellKey { cgroup, inode, dev: 0, machine: 0, mode, ident }, Name::User(filename))
+            (
+                CellKey {
+                    cgroup,
+                    inode,
+                    dev: 0,
+                    machine: 0,
+                    mode,
+                    ident,
+                },
+                Name::User(filename),
+            )
         }
     };
-    tell(key, (-ret) as i32, core::ptr::null(), core::ptr::null(), name);
+    tell(
+        key,
+        (-ret) as i32,
+        core::ptr::null(),
+        core::ptr::null(),
+        name,
+    );
     pass::forget(task);
 }
 
@@ -85,13 +103,27 @@ fn refused<R: Read>(task: u64, bprm: *const u8, head: Head, errno: i32) {
     };
     // SAFETY: no arguments, no preconditions.
     let cgroup = unsafe { bpf_get_current_cgroup_id() };
-    let interpreted = if interp == filename { core::ptr::null() } else { interp };
+    let interpreted = if interp == filename {
+        core::ptr::null()
+    } else {
+        interp
+    };
     let (key, name) = match FLIGHTS.get_ptr(task) {
-        Some(flight) => (pass::key_of(flight, cgroup, mode::FAILED), flight_name(flight, filename)),
+        Some(flight) => (
+            pass::key_of(flight, cgroup, mode::FAILED),
+            flight_name(flight, filename),
+        ),
         None => {
             let FileId { inode, dev } = file_id::<R>(file);
             let Head { machine, ident, .. } = head;
-            let key = CellKey { cgroup, inode, dev, machine, mode: mode::FAILED, ident };
+            let key = CellKey {
+                cgroup,
+                inode,
+                dev,
+                machine,
+                mode: mode::FAILED,
+                ident,
+            };
             // The last file that was read: the script itself if its interpreter was not opened.
             let string = if head.is_script() { filename } else { interp };
             (key, Name::Kernel { string, file })
@@ -105,7 +137,10 @@ fn refused<R: Read>(task: u64, bprm: *const u8, head: Head, errno: i32) {
 fn flight_name(flight: *const Flight, filename: *const u8) -> Name {
     // SAFETY: a map value that only this task's own events write.
     if unsafe { (*flight).path_kind } == path_kind::NONE {
-        Name::Kernel { string: filename, file: core::ptr::null() }
+        Name::Kernel {
+            string: filename,
+            file: core::ptr::null(),
+        }
     } else {
         Name::Flight(flight)
     }
@@ -116,7 +151,14 @@ fn tell(key: CellKey, errno: i32, bprm: *const u8, interp: *const u8, name: Name
     if let Some(sent_ns) = cells::exec(&key) {
         // Nothing runs.
         let running = FileId { inode: 0, dev: 0 };
-        let facts = Facts { key, running, errno, bprm, interp, name };
+        let facts = Facts {
+            key,
+            running,
+            errno,
+            bprm,
+            interp,
+            name,
+        };
         if record::send(Slot::Failure, &facts) {
             cells::told(sent_ns);
         }

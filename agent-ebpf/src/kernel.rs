@@ -62,7 +62,10 @@ pub(crate) fn file_id<R: Read>(file: *const u8) -> FileId {
     unsafe {
         let inode: *const u8 = R::get(file, config!(file_inode));
         let sb: *const u8 = R::get(inode, config!(inode_sb));
-        FileId { inode: R::get(inode, config!(inode_ino)), dev: R::get(sb, config!(sb_dev)) }
+        FileId {
+            inode: R::get(inode, config!(inode_ino)),
+            dev: R::get(sb, config!(sb_dev)),
+        }
     }
 }
 
@@ -88,7 +91,11 @@ impl Head {
         let (start, machine): (u64, u32) = unsafe { (R::get(bprm, buf), R::get(bprm, buf + 16)) };
         let magic = start as u32;
         if magic != ELF_MAGIC {
-            return Self { magic, ident: 0, machine: 0 };
+            return Self {
+                magic,
+                ident: 0,
+                machine: 0,
+            };
         }
         let class = (start >> 32) as u8;
         let data = (start >> 40) as u8;
@@ -97,7 +104,11 @@ impl Head {
         Self {
             magic,
             ident: (class & 3) | ((data & 3) << 2),
-            machine: if data == 2 { machine.swap_bytes() } else { machine },
+            machine: if data == 2 {
+                machine.swap_bytes()
+            } else {
+                machine
+            },
         }
     }
 

@@ -5,7 +5,9 @@ use aya_ebpf::bindings::BPF_ANY;
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_kernel_str};
 
 use crate::kernel::{Head, Read, current, file_id, is_childs_of_agent};
-use crate::state::{FLIGHTS, Slot, anything_alive, config, count, one_less_alive, one_more_alive, scratch};
+use crate::state::{
+    FLIGHTS, Slot, anything_alive, config, count, one_less_alive, one_more_alive, scratch,
+};
 use crate::{record, walk};
 
 /// Remembers the first file of a chain that is not for this CPU: if the exec succeeds with
@@ -19,8 +21,12 @@ pub(crate) fn on_pass<R: Read>(bprm: *const u8) -> Option<u16> {
         return None;
     }
     // SAFETY: the kernel passes a valid linux_binprm.
-    let (filename, interp): (*const u8, *const u8) =
-        unsafe { (R::get(bprm, config!(binprm_filename)), R::get(bprm, config!(binprm_interp))) };
+    let (filename, interp): (*const u8, *const u8) = unsafe {
+        (
+            R::get(bprm, config!(binprm_filename)),
+            R::get(bprm, config!(binprm_interp)),
+        )
+    };
     let task = current();
     let first_pass = filename == interp;
     if first_pass && anything_alive() && FLIGHTS.remove(task).is_ok() {
@@ -74,7 +80,9 @@ fn remember<R: Read>(
     interp: *const u8,
     first_pass: bool,
 ) {
-    let Some(scratch) = scratch(Slot::Pass) else { return };
+    let Some(scratch) = scratch(Slot::Pass) else {
+        return;
+    };
     // SAFETY: a per-CPU map value that only this program uses while it runs; the file is held by
     // the exec; strings are read with bounds.
     let inserted = unsafe {

@@ -36,7 +36,9 @@ pub(crate) struct Facts {
 /// Sends a record; whether it went out.
 #[inline(always)]
 pub(crate) fn send(slot: Slot, facts: &Facts) -> bool {
-    let Some(scratch) = scratch(slot) else { return false };
+    let Some(scratch) = scratch(slot) else {
+        return false;
+    };
     // SAFETY: a per-CPU map value that only this program uses while it runs (see `Slot`); reads
     // of kernel memory fail softly and are bounded by the sizes of the fields.
     unsafe {
@@ -47,7 +49,10 @@ pub(crate) fn send(slot: Slot, facts: &Facts) -> bool {
         (*record).running_dev = facts.running.dev;
         (*record).pid = (bpf_get_current_pid_tgid() >> 32) as u32;
         (*record).errno = facts.errno;
-        bpf_get_current_comm((&raw mut (*record).comm).cast(), size_of_val(&(*record).comm) as u32);
+        bpf_get_current_comm(
+            (&raw mut (*record).comm).cast(),
+            size_of_val(&(*record).comm) as u32,
+        );
         head(record, facts.bprm);
         interp(record, facts.interp);
         let len = path(scratch, facts.name);
@@ -103,7 +108,11 @@ unsafe fn path(scratch: *mut Scratch, name: Name) -> usize {
             }
             Name::Flight(flight) => {
                 let len = (*flight).path_len as usize;
-                let len = if len > size_of_val(&(*flight).path) { 0 } else { len };
+                let len = if len > size_of_val(&(*flight).path) {
+                    0
+                } else {
+                    len
+                };
                 let size = size_of_val(&(*flight).path) as u32;
                 bpf_probe_read_kernel(out.cast(), size, (&raw const (*flight).path).cast());
                 (len, (*flight).path_kind)
@@ -115,7 +124,11 @@ unsafe fn path(scratch: *mut Scratch, name: Name) -> usize {
                     given
                 } else {
                     let walked = walk::components::<PATH_LEN>(file, out);
-                    if walked.kind == path_kind::NONE { given } else { (walked.len, walked.kind) }
+                    if walked.kind == path_kind::NONE {
+                        given
+                    } else {
+                        (walked.len, walked.kind)
+                    }
                 }
             }
         };
@@ -143,7 +156,11 @@ pub(crate) unsafe fn needs_walk(name: *const u8) -> bool {
 
 #[inline(always)]
 fn without_nul(got: i64) -> usize {
-    if got > 0 && got <= PATH_LEN as i64 { got as usize - 1 } else { 0 }
+    if got > 0 && got <= PATH_LEN as i64 {
+        got as usize - 1
+    } else {
+        0
+    }
 }
 
 #[inline(always)]
@@ -154,7 +171,8 @@ unsafe fn output(scratch: *mut Scratch, len: usize) -> bool {
     }
     // SAFETY: the record and its path are adjacent (`repr(C)`, and the record's size is a multiple
     // of its alignment), and `len` is within the path.
-    let bytes = unsafe { core::slice::from_raw_parts(scratch.cast::<u8>(), size_of::<Record>() + len) };
+    let bytes =
+        unsafe { core::slice::from_raw_parts(scratch.cast::<u8>(), size_of::<Record>() + len) };
     let sent = RECORDS.output::<[u8]>(bytes, 0).is_ok();
     count(if sent { stat::RECORDS } else { stat::LOST_RING });
     sent

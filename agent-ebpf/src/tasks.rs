@@ -13,7 +13,13 @@ use crate::state::{FLIGHTS, FOREIGN, TASKS, config, count, one_less_alive, one_m
 /// A task starts to count for `key`.
 #[inline(always)]
 pub(crate) fn begin(task: u64, key: CellKey, base_ns: u64, leader: bool) {
-    let entry = TrackedTask { key, base_ns, live_ns: 0, leader: u32::from(leader), _pad: 0 };
+    let entry = TrackedTask {
+        key,
+        base_ns,
+        live_ns: 0,
+        leader: u32::from(leader),
+        _pad: 0,
+    };
     if TASKS.insert(task, entry, u64::from(BPF_NOEXIST)).is_err() {
         // BPF_NOEXIST also fails if the address is known: a task that was freed unseen.
         if TASKS.insert(task, entry, u64::from(BPF_ANY)).is_err() {
@@ -31,7 +37,9 @@ pub(crate) fn begin(task: u64, key: CellKey, base_ns: u64, leader: bool) {
 /// A task does not count any more: it was freed, or it executes something else.
 #[inline(always)]
 pub(crate) fn end<R: Read>(task: *const u8) {
-    let Some(entry) = TASKS.get_ptr_mut(task as u64) else { return };
+    let Some(entry) = TASKS.get_ptr_mut(task as u64) else {
+        return;
+    };
     // SAFETY: a map value that only this task's own events write; the task is alive.
     let (key, base_ns, leader) = unsafe { ((*entry).key, (*entry).base_ns, (*entry).leader) };
     if let Some(cell) = FOREIGN.get_ptr_mut(key) {
@@ -48,10 +56,16 @@ pub(crate) fn end<R: Read>(task: *const u8) {
 /// A task was born; it inherits emulation.
 #[inline(always)]
 pub(crate) fn inherit<R: Read>(parent: *const u8, child: *const u8) {
-    let Some(entry) = TASKS.get_ptr_mut(parent as u64) else { return };
+    let Some(entry) = TASKS.get_ptr_mut(parent as u64) else {
+        return;
+    };
     // SAFETY: as in `end`; parent and child are alive while this event is handled.
     let (key, pid, tgid): (_, u32, u32) = unsafe {
-        ((*entry).key, R::get(child, config!(task_pid)), R::get(child, config!(task_tgid)))
+        (
+            (*entry).key,
+            R::get(child, config!(task_pid)),
+            R::get(child, config!(task_tgid)),
+        )
     };
     begin(child as u64, key, 0, pid == tgid);
 }

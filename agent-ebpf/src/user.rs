@@ -41,13 +41,18 @@ impl Record {
     #[must_use]
     pub fn interpreter(&self) -> Option<&[u8]> {
         let len = usize::try_from(self.interp_len).ok()?;
-        (self.interpreted != 0).then(|| self.interp.get(..len)).flatten()
+        (self.interpreted != 0)
+            .then(|| self.interp.get(..len))
+            .flatten()
     }
 
     /// Name of the task, without the NUL.
     #[must_use]
     pub fn comm(&self) -> &[u8] {
-        self.comm.split(|byte| *byte == 0).next().unwrap_or_default()
+        self.comm
+            .split(|byte| *byte == 0)
+            .next()
+            .unwrap_or_default()
     }
 }
 

@@ -23,7 +23,10 @@ pub(crate) struct Walked {
 /// The buffer must be [`INTERP_LEN`] bytes longer than `LIMIT`, a power of two.
 #[inline(always)]
 pub(crate) fn components<const LIMIT: usize>(file: *const u8, out: *mut u8) -> Walked {
-    let nothing = Walked { len: 0, kind: path_kind::NONE };
+    let nothing = Walked {
+        len: 0,
+        kind: path_kind::NONE,
+    };
     if config!(can_walk) == 0 {
         return nothing;
     }
@@ -39,7 +42,10 @@ pub(crate) fn components<const LIMIT: usize>(file: *const u8, out: *mut u8) -> W
         for _ in 0..STEPS {
             len = masked::<LIMIT>(len);
             if dentry == root && mnt == root_mnt {
-                return Walked { len, kind: path_kind::COMPONENTS };
+                return Walked {
+                    len,
+                    kind: path_kind::COMPONENTS,
+                };
             }
             let mnt_root: *const u8 = Probed::get(mnt, config!(vfsmount_root));
             if dentry == mnt_root {
@@ -47,7 +53,10 @@ pub(crate) fn components<const LIMIT: usize>(file: *const u8, out: *mut u8) -> W
                 let parent: *const u8 = Probed::get(mount, config!(mount_parent));
                 if parent == mount || parent.is_null() {
                     // The root of all, outside of the process's own: as far as it goes.
-                    return Walked { len, kind: path_kind::COMPONENTS };
+                    return Walked {
+                        len,
+                        kind: path_kind::COMPONENTS,
+                    };
                 }
                 dentry = Probed::get(mount, config!(mount_mountpoint));
                 mnt = parent.wrapping_add(config!(mount_mnt) as usize);
@@ -55,7 +64,10 @@ pub(crate) fn components<const LIMIT: usize>(file: *const u8, out: *mut u8) -> W
             }
             let parent: *const u8 = Probed::get(dentry, config!(dentry_parent));
             if parent == dentry || parent.is_null() {
-                return Walked { len, kind: path_kind::COMPONENTS };
+                return Walked {
+                    len,
+                    kind: path_kind::COMPONENTS,
+                };
             }
             let name: *const u8 = Probed::get(dentry, config!(dentry_name));
             let got =
@@ -70,7 +82,10 @@ pub(crate) fn components<const LIMIT: usize>(file: *const u8, out: *mut u8) -> W
             dentry = parent;
         }
     }
-    Walked { len, kind: path_kind::TRUNCATED }
+    Walked {
+        len,
+        kind: path_kind::TRUNCATED,
+    }
 }
 
 /// `len % LIMIT`, which is `len`: with the mask, the verifier knows the same of every iteration and

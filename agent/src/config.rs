@@ -105,11 +105,21 @@ pub struct Config {
     pub kernel_log: bool,
 }
 
-const NAMES: [&str; 7] = ["collector", "node_name", "cluster", "log", "best_tier", "proc", "kernel_log"];
+const NAMES: [&str; 7] = [
+    "collector",
+    "node_name",
+    "cluster",
+    "log",
+    "best_tier",
+    "proc",
+    "kernel_log",
+];
 
 impl Default for Config {
     fn default() -> Self {
-        let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+        let host = nix::unistd::gethostname()
+            .ok()
+            .and_then(|name| name.into_string().ok());
         Self {
             collector: "http://127.0.0.1:50061".to_owned(),
             node_name: host.unwrap_or_else(|| "localhost".to_owned()),
@@ -147,7 +157,10 @@ impl Cli {
             .extract()
             .map_err(|error| ConfigError(error.to_string()))?;
         if !(1..=3).contains(&config.best_tier) {
-            return Err(ConfigError(format!("best_tier is {}, not 1, 2 or 3", config.best_tier)));
+            return Err(ConfigError(format!(
+                "best_tier is {}, not 1, 2 or 3",
+                config.best_tier
+            )));
         }
         if config.node_name.is_empty() {
             return Err(ConfigError("node_name is empty".to_owned()));
@@ -177,7 +190,10 @@ mod tests {
         let file = file("collector = \"http://a:1\"\nnode_name = \"file\"\nbest_tier = 2\n");
         let path = file.path().to_str().expect("UTF-8");
         let config = config(&["--config", path, "--node-name", "line"]).expect("fine");
-        assert_eq!((&*config.collector, &*config.node_name, config.best_tier), ("http://a:1", "line", 2));
+        assert_eq!(
+            (&*config.collector, &*config.node_name, config.best_tier),
+            ("http://a:1", "line", 2)
+        );
     }
 
     #[test]
@@ -185,8 +201,14 @@ mod tests {
         let unknown = file("colector = \"http://a:1\"\n");
         let wrong = file("best_tier = \"two\"\n");
         for (arguments, said) in [
-            (vec!["--config", unknown.path().to_str().expect("UTF-8")], "colector"),
-            (vec!["--config", wrong.path().to_str().expect("UTF-8")], "best_tier"),
+            (
+                vec!["--config", unknown.path().to_str().expect("UTF-8")],
+                "colector",
+            ),
+            (
+                vec!["--config", wrong.path().to_str().expect("UTF-8")],
+                "best_tier",
+            ),
             (vec!["--config", "/no/such/file"], "/no/such/file"),
             (vec!["--best-tier", "4"], "4"),
             (vec!["--node-name", ""], "node_name"),

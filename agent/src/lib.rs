@@ -23,7 +23,9 @@ pub enum AgentError {
     #[error("{0}")]
     Usage(String),
     /// More privileges would help.
-    #[error("{0}\nrun it as root, or with the capabilities BPF, PERFMON, SYS_PTRACE and DAC_READ_SEARCH")]
+    #[error(
+        "{0}\nrun it as root, or with the capabilities BPF, PERFMON, SYS_PTRACE and DAC_READ_SEARCH"
+    )]
     Privilege(String),
     /// This kernel cannot be watched.
     #[error("{0}")]

@@ -20,7 +20,9 @@ fn main() -> ExitCode {
 
 fn try_main() -> Result<(), AgentError> {
     let cli = Cli::parse();
-    let config = cli.config().map_err(|error| AgentError::Usage(error.to_string()))?;
+    let config = cli
+        .config()
+        .map_err(|error| AgentError::Usage(error.to_string()))?;
     let filter = EnvFilter::try_new(&config.log)
         .map_err(|error| AgentError::Usage(format!("--log {}: {error}", config.log)))?;
     tracing_subscriber::fmt()

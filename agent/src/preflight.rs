@@ -25,9 +25,17 @@ pub fn text(report: &Preflight) -> String {
     let mut out = String::new();
     let node = node::read(std::path::Path::new("/proc"), "");
     // Writing to a String cannot fail.
-    let _ = writeln!(out, "node      {}, Linux {}, {}", node.arch, node.kernel_release, node.cpu_model);
+    let _ = writeln!(
+        out,
+        "node      {}, Linux {}, {}",
+        node.arch, node.kernel_release, node.cpu_model
+    );
     for hook in &report.hooks {
-        let served = if hook.mechanism.is_empty() { "not served" } else { &hook.mechanism };
+        let served = if hook.mechanism.is_empty() {
+            "not served"
+        } else {
+            &hook.mechanism
+        };
         let proof = if hook.proven { "" } else { ", not proven" };
         let _ = writeln!(out, "{:<9} {served} (tier {}{proof})", hook.name, hook.tier);
         for reason in &hook.reasons {
@@ -36,9 +44,15 @@ pub fn text(report: &Preflight) -> String {
     }
     let _ = writeln!(out, "binfmt    {}", report.binfmt);
     for handler in &report.handlers {
-        let arch = handler.arch.map_or("other files".to_owned(), |arch| arch.to_string());
+        let arch = handler
+            .arch
+            .map_or("other files".to_owned(), |arch| arch.to_string());
         let state = if handler.enabled { "" } else { " (disabled)" };
-        let _ = writeln!(out, "            {arch} -> {} [{}]{state}", handler.interpreter, handler.flags);
+        let _ = writeln!(
+            out,
+            "            {arch} -> {} [{}]{state}",
+            handler.interpreter, handler.flags
+        );
     }
     for missing in &report.missing {
         let _ = writeln!(out, "missing   {missing}");

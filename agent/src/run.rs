@@ -17,9 +17,20 @@ use crate::watch::Watch;
 /// # Errors
 /// What keeps it from starting, or what it cannot go on without.
 pub fn run(config: Config) -> Result<(), AgentError> {
-    let Config { collector, node_name, cluster, log: _, best_tier, proc, kernel_log } = config;
-    let endpoint = Endpoint::from_shared(collector.clone())
-        .map_err(|error| AgentError::Usage(format!("--collector {collector}: {error}; a URL such as http://127.0.0.1:50061")))?;
+    let Config {
+        collector,
+        node_name,
+        cluster,
+        log: _,
+        best_tier,
+        proc,
+        kernel_log,
+    } = config;
+    let endpoint = Endpoint::from_shared(collector.clone()).map_err(|error| {
+        AgentError::Usage(format!(
+            "--collector {collector}: {error}; a URL such as http://127.0.0.1:50061"
+        ))
+    })?;
     mounts::prepare();
     let arch = Arch::of_this_build();
     let mut sensor = Sensor::start(arch, best_tier, kernel_log)?;
@@ -39,10 +50,16 @@ pub fn run(config: Config) -> Result<(), AgentError> {
         .build()
         .map_err(|error| AgentError::Failed(format!("no event loop: {error}")))?;
     runtime.block_on(async {
-        let failed = |what: &'static str| move |error: std::io::Error| AgentError::Failed(format!("{what}: {error}"));
+        let failed = |what: &'static str| {
+            move |error: std::io::Error| AgentError::Failed(format!("{what}: {error}"))
+        };
         let mut interrupt = signal(SignalKind::interrupt()).map_err(failed("SIGINT"))?;
         let mut terminate = signal(SignalKind::terminate()).map_err(failed("SIGTERM"))?;
-        let kernel_log = if kernel_log { crate::source::klog::start(&mut sensor.ebpf) } else { None };
+        let kernel_log = if kernel_log {
+            crate::source::klog::start(&mut sensor.ebpf)
+        } else {
+            None
+        };
         let watch = Watch::new(sensor, outbox.clone(), arch, proc);
         tokio::select! {
             // Without the watching side the agent would be alive and blind: its end is ours.
@@ -57,7 +74,13 @@ pub fn run(config: Config) -> Result<(), AgentError> {
 
 fn say(sensor: &Sensor) {
     for hook in &sensor.preflight.hooks {
-        tracing::info!(hook = hook.name, by = hook.mechanism, tier = hook.tier, proven = hook.proven, "attached");
+        tracing::info!(
+            hook = hook.name,
+            by = hook.mechanism,
+            tier = hook.tier,
+            proven = hook.proven,
+            "attached"
+        );
         for reason in &hook.reasons {
             tracing::debug!(hook = hook.name, reason, "not used");
         }

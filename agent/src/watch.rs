@@ -134,7 +134,15 @@ impl Watch {
             self.read_registry();
         }
         let rules = self.sensor.registry.rules();
-        let told = exec::tell(record, path, self.node, rules, &self.proc, &mut self.cgroups, clock);
+        let told = exec::tell(
+            record,
+            path,
+            self.node,
+            rules,
+            &self.proc,
+            &mut self.cgroups,
+            clock,
+        );
         let time = clock.wall(record.time_ns);
         let full = {
             let mut contents = self.outbox.lock();
@@ -162,7 +170,11 @@ impl Watch {
     fn read_foreign(&mut self) {
         self.read_stats();
         let mut contents = self.outbox.lock();
-        self.sensor.maps.read_foreign(Clock::look(), |key, reading| contents.table.read(key, reading));
+        self.sensor
+            .maps
+            .read_foreign(Clock::look(), |key, reading| {
+                contents.table.read(key, reading)
+            });
         let news = contents.table.has_changes() || !contents.events.is_empty();
         drop(contents);
         if news {
@@ -172,7 +184,11 @@ impl Watch {
 
     fn read_native(&mut self) {
         let mut contents = self.outbox.lock();
-        self.sensor.maps.read_native(SystemTime::now(), |key, reading| contents.table.read(key, reading));
+        self.sensor
+            .maps
+            .read_native(SystemTime::now(), |key, reading| {
+                contents.table.read(key, reading)
+            });
         drop(contents);
         self.outbox.notify();
     }
@@ -207,7 +223,12 @@ impl Watch {
 
     fn lose(&mut self, stage: Stage, count: u64) {
         tracing::warn!(%stage, count, "records were lost");
-        let loss = Loss { stage, count, since: self.stats_read, until: SystemTime::now() };
+        let loss = Loss {
+            stage,
+            count,
+            since: self.stats_read,
+            until: SystemTime::now(),
+        };
         self.outbox.lock().events.push_loss(loss);
     }
 
@@ -225,7 +246,9 @@ impl Watch {
     }
 
     fn tell_interpreters(&mut self) {
-        let table = self.interpreters.table(self.sensor.hash_seed, self.sensor.registry.rules());
+        let table = self
+            .interpreters
+            .table(self.sensor.hash_seed, self.sensor.registry.rules());
         self.sensor.maps.set_interpreters(&table);
     }
 
@@ -239,8 +262,14 @@ impl Watch {
         if found.is_empty() {
             return;
         }
-        tracing::info!(processes = found.len(), "emulated processes older than the agent");
-        let groups: Vec<_> = found.iter().map(|process| (process.pid, process.cell)).collect();
+        tracing::info!(
+            processes = found.len(),
+            "emulated processes older than the agent"
+        );
+        let groups: Vec<_> = found
+            .iter()
+            .map(|process| (process.pid, process.cell))
+            .collect();
         let Sensor { maps, ebpf, .. } = &mut self.sensor;
         if let Err(error) = maps.adopt(&groups, || tasks::iterate(ebpf)) {
             tracing::warn!(error, "processes older than the agent were not taken in");
@@ -248,7 +277,13 @@ impl Watch {
         }
         let now = SystemTime::now();
         for process in found {
-            if self.outbox.lock().table.name(process.cell, process.key, now).is_err() {
+            if self
+                .outbox
+                .lock()
+                .table
+                .name(process.cell, process.key, now)
+                .is_err()
+            {
                 self.lose(Stage::FactTable, 1);
             }
         }

@@ -87,7 +87,9 @@ impl<C: Copy + Eq + Hash> Table<C> {
     /// Whether a counter has its name.
     #[must_use]
     pub fn is_named(&self, counter: C) -> bool {
-        self.counters.get(&counter).is_some_and(|counter| counter.fact.is_some())
+        self.counters
+            .get(&counter)
+            .is_some_and(|counter| counter.fact.is_some())
     }
 
     /// The name of a counter, if it has one.
@@ -111,13 +113,23 @@ impl<C: Copy + Eq + Hash> Table<C> {
             return Err(Full);
         }
         let entry = self.facts.entry(id).or_insert_with(|| Entry {
-            fact: Fact { key, count: 0, processes: 0, cpu_ns: 0, first_seen: time, last_seen: time },
+            fact: Fact {
+                key,
+                count: 0,
+                processes: 0,
+                cpu_ns: 0,
+                first_seen: time,
+                last_seen: time,
+            },
             counters: 0,
         });
         entry.counters += 1;
         entry.fact.first_seen = entry.fact.first_seen.min(time);
         entry.fact.last_seen = entry.fact.last_seen.max(time);
-        let counter = self.counters.entry(counter).or_insert_with(|| Counter::new(time));
+        let counter = self
+            .counters
+            .entry(counter)
+            .or_insert_with(|| Counter::new(time));
         counter.fact = Some(id);
         let so_far = counter.reading;
         entry.add(Reading::zero(time), so_far);
@@ -128,7 +140,10 @@ impl<C: Copy + Eq + Hash> Table<C> {
 
     /// Takes a reading of a counter.
     pub fn read(&mut self, counter: C, reading: Reading) {
-        let counter = self.counters.entry(counter).or_insert_with(|| Counter::new(reading.last));
+        let counter = self
+            .counters
+            .entry(counter)
+            .or_insert_with(|| Counter::new(reading.last));
         let before = counter.reading;
         // CPU time is sampled from several places at different moments and may seem to step back.
         let reading = Reading {
@@ -151,10 +166,16 @@ impl<C: Copy + Eq + Hash> Table<C> {
     /// A counter is gone. What it counted stays in its fact; a fact without counters is given up
     /// (whoever was told of it keeps it as history).
     pub fn forget(&mut self, counter: C) {
-        let Some(Counter { fact: Some(id), reading }) = self.counters.remove(&counter) else {
+        let Some(Counter {
+            fact: Some(id),
+            reading,
+        }) = self.counters.remove(&counter)
+        else {
             return;
         };
-        let Some(entry) = self.facts.get_mut(&id) else { return };
+        let Some(entry) = self.facts.get_mut(&id) else {
+            return;
+        };
         entry.fact.processes = entry.fact.processes.saturating_sub(reading.processes);
         entry.counters -= 1;
         if entry.counters == 0 {
@@ -181,7 +202,10 @@ impl<C: Copy + Eq + Hash> Table<C> {
         for id in &ids {
             self.dirty.remove(id);
         }
-        let upserts = ids.iter().filter_map(|id| self.facts.get(id)).map(|entry| entry.fact.clone());
+        let upserts = ids
+            .iter()
+            .filter_map(|id| self.facts.get(id))
+            .map(|entry| entry.fact.clone());
         Changes {
             upserts: upserts.collect(),
             removed: std::mem::take(&mut self.removed).into_iter().collect(),
@@ -192,30 +216,49 @@ impl<C: Copy + Eq + Hash> Table<C> {
     pub fn take_snapshot(&mut self) -> Vec<Fact> {
         self.dirty.clear();
         self.removed.clear();
-        self.facts.values().map(|entry| entry.fact.clone()).collect()
+        self.facts
+            .values()
+            .map(|entry| entry.fact.clone())
+            .collect()
     }
 
     fn is_native(&self, id: FactId) -> bool {
-        self.facts.get(&id).is_some_and(|entry| entry.fact.key.mode == Mode::Native)
+        self.facts
+            .get(&id)
+            .is_some_and(|entry| entry.fact.key.mode == Mode::Native)
     }
 }
 
 impl Counter {
     fn new(time: SystemTime) -> Self {
-        Self { fact: None, reading: Reading::zero(time) }
+        Self {
+            fact: None,
+            reading: Reading::zero(time),
+        }
     }
 }
 
 impl Reading {
     fn zero(time: SystemTime) -> Self {
-        Self { count: 0, cpu_ns: 0, processes: 0, last: time }
+        Self {
+            count: 0,
+            cpu_ns: 0,
+            processes: 0,
+            last: time,
+        }
     }
 }
 
 impl Entry {
     /// A counter went from `before` to `now`.
     fn add(&mut self, before: Reading, now: Reading) {
-        let Fact { count, processes, cpu_ns, last_seen, .. } = &mut self.fact;
+        let Fact {
+            count,
+            processes,
+            cpu_ns,
+            last_seen,
+            ..
+        } = &mut self.fact;
         *count += now.count - before.count;
         *cpu_ns += now.cpu_ns - before.cpu_ns;
         *processes = (*processes + now.processes).saturating_sub(before.processes);
@@ -247,7 +290,12 @@ mod tests {
     }
 
     fn reading(count: u64, cpu_ns: u64, processes: u64, last: u64) -> Reading {
-        Reading { count, cpu_ns, processes, last: at(last) }
+        Reading {
+            count,
+            cpu_ns,
+            processes,
+            last: at(last),
+        }
     }
 
     #[test]
@@ -274,7 +322,10 @@ mod tests {
         assert_eq!((fact.count, fact.cpu_ns, fact.processes), (10, 20, 1));
         table.forget(2);
         let changes = table.take_changes(10);
-        assert_eq!((changes.upserts.len(), changes.removed), (0, vec![key("/a").id()]));
+        assert_eq!(
+            (changes.upserts.len(), changes.removed),
+            (0, vec![key("/a").id()])
+        );
     }
 
     #[test]

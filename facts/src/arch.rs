@@ -174,7 +174,9 @@ impl fmt::Display for Arch {
 
 /// A text that names no architecture.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("'{0}' is no architecture; Kubernetes' names are amd64, arm64, arm, 386, riscv64, s390x, ppc64le")]
+#[error(
+    "'{0}' is no architecture; Kubernetes' names are amd64, arm64, arm, 386, riscv64, s390x, ppc64le"
+)]
 pub struct ParseArchError(String);
 
 impl FromStr for Arch {
@@ -212,8 +214,16 @@ mod tests {
             (0x9026, Class::Elf64, Data::Little, "em_36902"),
             (0, Class::Elf64, Data::Little, "unknown"),
         ] {
-            let arch = Arch::of(Ident { class, data, machine });
-            assert_eq!(arch.to_string(), name, "machine {machine} {class:?} {data:?}");
+            let arch = Arch::of(Ident {
+                class,
+                data,
+                machine,
+            });
+            assert_eq!(
+                arch.to_string(),
+                name,
+                "machine {machine} {class:?} {data:?}"
+            );
         }
     }
 

@@ -66,7 +66,10 @@ impl Rule {
     /// # Errors
     /// What is missing or malformed, with the entry's name.
     pub fn parse(name: &[u8], content: &[u8]) -> Result<Self, ParseRuleError> {
-        let fail = |what| ParseRuleError { entry: escape(name), what };
+        let fail = |what| ParseRuleError {
+            entry: escape(name),
+            what,
+        };
         let mut lines = content.split(|byte| *byte == b'\n');
         let enabled = match lines.next() {
             Some(b"enabled") => true,
@@ -94,7 +97,12 @@ impl Rule {
     /// extension, or with a magic that is not ELF's), which say nothing about a CPU.
     #[must_use]
     pub fn ident(&self) -> Option<Ident> {
-        let Matcher::Magic { offset: 0, magic, .. } = &self.matcher else { return None };
+        let Matcher::Magic {
+            offset: 0, magic, ..
+        } = &self.matcher
+        else {
+            return None;
+        };
         Ident::of(magic)
     }
 
@@ -108,7 +116,14 @@ impl Rule {
     /// extension never match here: a name is not asked for.
     #[must_use]
     pub fn claims(&self, head: &[u8]) -> bool {
-        let Matcher::Magic { offset, magic, mask } = &self.matcher else { return false };
+        let Matcher::Magic {
+            offset,
+            magic,
+            mask,
+        } = &self.matcher
+        else {
+            return false;
+        };
         let Some(bytes) = head.get(*offset..).and_then(|rest| rest.get(..magic.len())) else {
             return false;
         };
@@ -125,9 +140,13 @@ fn parse_matcher<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Result<Matcher, &
     let (mut offset, mut magic, mut mask) = (None, None, None);
     for line in lines {
         if let Some(extension) = line.strip_prefix(b"extension ") {
-            return Ok(Matcher::Extension(escape(extension.strip_prefix(b".").unwrap_or(extension))));
+            return Ok(Matcher::Extension(escape(
+                extension.strip_prefix(b".").unwrap_or(extension),
+            )));
         } else if let Some(text) = line.strip_prefix(b"offset ") {
-            let text = std::str::from_utf8(text).ok().and_then(|text| text.trim().parse().ok());
+            let text = std::str::from_utf8(text)
+                .ok()
+                .and_then(|text| text.trim().parse().ok());
             offset = Some(text.ok_or("its offset is no number")?);
         } else if let Some(hex) = line.strip_prefix(b"magic ") {
             magic = Some(unhex(hex).ok_or("its magic is not hexadecimal")?);
@@ -140,16 +159,27 @@ fn parse_matcher<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Result<Matcher, &
     if mask.len() != magic.len() {
         return Err("its mask is not as long as its magic");
     }
-    Ok(Matcher::Magic { offset: offset.unwrap_or(0), magic, mask })
+    Ok(Matcher::Magic {
+        offset: offset.unwrap_or(0),
+        magic,
+        mask,
+    })
 }
 
 fn unhex(hex: &[u8]) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let digit = |byte: u8| {
+        char::from(byte)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
     let (pairs, rest) = hex.as_chunks::<2>();
     if !rest.is_empty() {
         return None;
     }
-    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
+    pairs
+        .iter()
+        .map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?))
+        .collect()
 }
 
 #[cfg(test)]
@@ -167,7 +197,8 @@ mod tests {
 
     #[test]
     fn entries_are_read_as_the_kernel_prints_them() {
-        let with = |magic: &str| format!("enabled\ninterpreter /i\nflags: \noffset 0\nmagic {magic}\n");
+        let with =
+            |magic: &str| format!("enabled\ninterpreter /i\nflags: \noffset 0\nmagic {magic}\n");
         for (content, expected) in [
             (AARCH64.to_owned(), Ok(Some(Arch::Arm64))),
             // s390x is big-endian, and so is its magic.

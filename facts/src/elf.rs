@@ -63,7 +63,11 @@ impl Head {
         if bytes.starts_with(b"#!") {
             return Self::Script;
         }
-        if bytes.is_empty() { Self::Empty } else { Self::Other }
+        if bytes.is_empty() {
+            Self::Empty
+        } else {
+            Self::Other
+        }
     }
 
     /// The identification, where the file is ELF.
@@ -80,10 +84,15 @@ impl Head {
 /// it; `bytes` is the start of the file. `None` if it is no script or names none.
 #[must_use]
 pub fn shebang(bytes: &[u8]) -> Option<&[u8]> {
-    let line = bytes.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let line = bytes
+        .strip_prefix(b"#!")?
+        .split(|byte| *byte == b'\n')
+        .next()?;
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
     let start = line.iter().position(|byte| !blank(byte))?;
-    let name = line[start..].split(|byte| blank(byte) || *byte == 0).next()?;
+    let name = line[start..]
+        .split(|byte| blank(byte) || *byte == 0)
+        .next()?;
     (!name.is_empty()).then_some(name)
 }
 
@@ -112,7 +121,11 @@ impl Ident {
             2 => (Data::Big, u16::from_be_bytes(machine)),
             _ => return None,
         };
-        Some(Self { class, data, machine })
+        Some(Self {
+            class,
+            data,
+            machine,
+        })
     }
 }
 
@@ -131,16 +144,28 @@ mod tests {
 
     #[test]
     fn files_are_told_apart_by_their_first_bytes() {
-        let ident = |class, data, machine| Head::Elf(Ident { class, data, machine });
+        let ident = |class, data, machine| {
+            Head::Elf(Ident {
+                class,
+                data,
+                machine,
+            })
+        };
         for (bytes, expected) in [
             (head(2, 1, [183, 0]), ident(Class::Elf64, Data::Little, 183)),
             (head(2, 2, [0, 22]), ident(Class::Elf64, Data::Big, 22)),
             (head(1, 1, [3, 0]), ident(Class::Elf32, Data::Little, 3)),
-            (head(2, 1, [0xff, 0xff]), ident(Class::Elf64, Data::Little, 0xffff)),
+            (
+                head(2, 1, [0xff, 0xff]),
+                ident(Class::Elf64, Data::Little, 0xffff),
+            ),
             (head(0, 1, [62, 0]), Head::BrokenElf),
             (head(2, 7, [62, 0]), Head::BrokenElf),
             (head(2, 1, [62, 0])[..19].to_vec(), Head::BrokenElf),
-            (head(2, 1, [62, 0])[..20].to_vec(), ident(Class::Elf64, Data::Little, 62)),
+            (
+                head(2, 1, [62, 0])[..20].to_vec(),
+                ident(Class::Elf64, Data::Little, 62),
+            ),
             (b"#!/bin/sh\n".to_vec(), Head::Script),
             (b"echo hello\n".to_vec(), Head::Other),
             (b"\x7fEL".to_vec(), Head::Other),

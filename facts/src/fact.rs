@@ -149,7 +149,15 @@ impl FactKey {
     /// hold). A cryptographic hash, because containers choose their files' names.
     #[must_use]
     pub fn id(&self) -> FactId {
-        let Self { cgroup, binary, path_resolved, arch, mode, emulator, cause } = self;
+        let Self {
+            cgroup,
+            binary,
+            path_resolved,
+            arch,
+            mode,
+            emulator,
+            cause,
+        } = self;
         let fields = [
             cgroup.as_str(),
             binary,
@@ -235,7 +243,10 @@ mod tests {
 
     #[test]
     fn ids_are_stable_and_do_not_run_fields_together() {
-        assert_eq!(format!("{:?}", key("/a", "/bin/x").id()), "fd9a1e93a5a5f3cd0ba1a6dd5ff3df4b");
+        assert_eq!(
+            format!("{:?}", key("/a", "/bin/x").id()),
+            "fd9a1e93a5a5f3cd0ba1a6dd5ff3df4b"
+        );
         assert_eq!(key("/a", "/bin/x").id(), key("/a", "/bin/x").id());
         assert_ne!(key("/a", "/b/c").id(), key("/a/b", "/c").id());
         assert_ne!(key("", "/a").id(), key("/a", "").id());

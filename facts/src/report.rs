@@ -130,8 +130,20 @@ pub struct ReportedLoss {
 }
 
 impl From<Loss> for ReportedLoss {
-    fn from(Loss { stage, count, since, until }: Loss) -> Self {
-        Self { stage: stage.as_str().to_owned(), count, since, until }
+    fn from(
+        Loss {
+            stage,
+            count,
+            since,
+            until,
+        }: Loss,
+    ) -> Self {
+        Self {
+            stage: stage.as_str().to_owned(),
+            count,
+            since,
+            until,
+        }
     }
 }
 

@@ -61,7 +61,10 @@ mod tests {
             (b"/tmp/a b", "/tmp/a b"),
             (b"/tmp/\x1b[31mred", r"/tmp/\x1b[31mred"),
             (b"/tmp/\x80\xc3", r"/tmp/\x80\xc3"),
-            ("/tmp/\u{202e}gpj.exe".as_bytes(), r"/tmp/\xe2\x80\xaegpj.exe"),
+            (
+                "/tmp/\u{202e}gpj.exe".as_bytes(),
+                r"/tmp/\xe2\x80\xaegpj.exe",
+            ),
             (b"", ""),
         ] {
             assert_eq!(escape(name), shown);

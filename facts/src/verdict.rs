@@ -43,7 +43,12 @@ pub struct Verdict {
 /// and where several share one interpreter, the file decides among them.
 #[must_use]
 pub fn decide(node: Arch, rules: &[Rule], seen: Observation<'_>) -> Verdict {
-    let Observation { errno, guest, interpreter, replaced } = seen;
+    let Observation {
+        errno,
+        guest,
+        interpreter,
+        replaced,
+    } = seen;
     let ident = guest.and_then(Head::ident);
     let arch = ident.map_or(Arch::Unknown, Arch::of);
     if errno.is_some() {
@@ -51,7 +56,12 @@ pub fn decide(node: Arch, rules: &[Rule], seen: Observation<'_>) -> Verdict {
             Some(_) if !is_of_family(node, arch) => Cause::ForeignElf,
             _ => Cause::Other,
         };
-        return Verdict { mode: Mode::Failed, arch, emulator: None, cause: Some(cause) };
+        return Verdict {
+            mode: Mode::Failed,
+            arch,
+            emulator: None,
+            cause: Some(cause),
+        };
     }
     let emulated = |arch, interpreter: &[u8]| Verdict {
         mode: Mode::Emulated,
@@ -75,7 +85,10 @@ pub fn decide(node: Arch, rules: &[Rule], seen: Observation<'_>) -> Verdict {
 /// there to be asked, the answer is [`Arch::Unknown`].
 #[must_use]
 pub fn handled_machine(rules: &[Rule], interpreter: &[u8], file: Option<Ident>) -> Option<Arch> {
-    let mut machines = rules.iter().filter(|rule| rule.interpreter == interpreter).filter_map(Rule::ident);
+    let mut machines = rules
+        .iter()
+        .filter(|rule| rule.interpreter == interpreter)
+        .filter_map(Rule::ident);
     let first = machines.next()?;
     if machines.all(|other| Arch::of(other) == Arch::of(first)) {
         return Some(Arch::of(first));
@@ -90,7 +103,12 @@ fn direct(node: Arch, arch: Arch) -> Verdict {
         arch if arch != node && is_of_family(node, arch) => (Mode::Compat, arch),
         arch => (Mode::Native, arch),
     };
-    Verdict { mode, arch, emulator: None, cause: None }
+    Verdict {
+        mode,
+        arch,
+        emulator: None,
+        cause: None,
+    }
 }
 
 /// Whether CPUs of `node` run `arch` by themselves, be it in their 32-bit mode.
@@ -107,7 +125,11 @@ mod tests {
     const ENOEXEC: Option<i32> = Some(8);
 
     fn elf(machine: u16, class: Class) -> Option<Head> {
-        Some(Head::Elf(Ident { class, data: Data::Little, machine }))
+        Some(Head::Elf(Ident {
+            class,
+            data: Data::Little,
+            machine,
+        }))
     }
 
     fn rule(interpreter: &str, machine: u8) -> Rule {
@@ -118,9 +140,15 @@ mod tests {
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "rows of a table")]
-    fn check(seen: Observation<'_>, rules: &[Rule], expected: (&str, &str, Option<&str>, Option<&str>)) {
+    fn check(
+        seen: Observation<'_>,
+        rules: &[Rule],
+        expected: (&str, &str, Option<&str>, Option<&str>),
+    ) {
         let verdict = decide(Arch::Amd64, rules, seen);
-        let emulator = verdict.emulator.map(|emulator| String::from_utf8(emulator).expect("ASCII"));
+        let emulator = verdict
+            .emulator
+            .map(|emulator| String::from_utf8(emulator).expect("ASCII"));
         let told = (
             verdict.mode.as_str(),
             &*verdict.arch.to_string(),
@@ -132,7 +160,12 @@ mod tests {
 
     #[test]
     fn every_way_to_run_is_told() {
-        let seen = |errno, guest, interpreter, replaced| Observation { errno, guest, interpreter, replaced };
+        let seen = |errno, guest, interpreter, replaced| Observation {
+            errno,
+            guest,
+            interpreter,
+            replaced,
+        };
         let qemu: Option<&[u8]> = Some(b"/qemu");
         let arm64 = elf(183, Class::Elf64);
         let amd64 = elf(62, Class::Elf64);
@@ -145,25 +178,77 @@ mod tests {
         // The passes were seen: no registry is needed, and an emulator's name means nothing.
         check(seen(None, amd64, None, true), &none, native);
         check(seen(None, arm64, qemu, true), &none, emulated);
-        check(seen(None, elf(0x1234, Class::Elf64), qemu, true), &none, ("emulated", "em_4660", Some("/qemu"), None));
-        check(seen(None, i386, None, true), &none, ("compat", "386", None, None));
-        check(seen(None, i386, qemu, true), &none, ("emulated", "386", Some("/qemu"), None));
-        check(seen(None, elf(62, Class::Elf32), None, true), &none, ("compat", "amd64p32", None, None));
+        check(
+            seen(None, elf(0x1234, Class::Elf64), qemu, true),
+            &none,
+            ("emulated", "em_4660", Some("/qemu"), None),
+        );
+        check(
+            seen(None, i386, None, true),
+            &none,
+            ("compat", "386", None, None),
+        );
+        check(
+            seen(None, i386, qemu, true),
+            &none,
+            ("emulated", "386", Some("/qemu"), None),
+        );
+        check(
+            seen(None, elf(62, Class::Elf32), None, true),
+            &none,
+            ("compat", "amd64p32", None, None),
+        );
         // Only that something stands in front: the registry tells whether it is an emulator.
         check(seen(None, arm64, qemu, false), &rules, emulated);
         check(seen(None, None, qemu, false), &rules, emulated);
-        check(seen(None, Some(Head::Script), Some(b"/bin/sh"), false), &rules, native);
+        check(
+            seen(None, Some(Head::Script), Some(b"/bin/sh"), false),
+            &rules,
+            native,
+        );
         check(seen(None, amd64, Some(b"/bin/sh"), false), &none, native);
         check(seen(None, arm64, qemu, false), &shared, emulated);
-        check(seen(None, elf(243, Class::Elf64), qemu, false), &shared, ("emulated", "riscv64", Some("/qemu"), None));
-        check(seen(None, None, qemu, false), &shared, ("emulated", "unknown", Some("/qemu"), None));
+        check(
+            seen(None, elf(243, Class::Elf64), qemu, false),
+            &shared,
+            ("emulated", "riscv64", Some("/qemu"), None),
+        );
+        check(
+            seen(None, None, qemu, false),
+            &shared,
+            ("emulated", "unknown", Some("/qemu"), None),
+        );
         // Refused by the kernel.
-        check(seen(ENOEXEC, arm64, None, true), &none, ("failed", "arm64", None, Some("foreign_elf")));
-        check(seen(ENOEXEC, amd64, None, true), &none, ("failed", "amd64", None, Some("other")));
-        check(seen(ENOEXEC, i386, None, true), &none, ("failed", "386", None, Some("other")));
-        check(seen(ENOEXEC, Some(Head::BrokenElf), None, true), &none, ("failed", "unknown", None, Some("other")));
-        check(seen(Some(2), Some(Head::Script), None, true), &none, ("failed", "unknown", None, Some("other")));
-        check(seen(ENOEXEC, None, None, false), &none, ("failed", "unknown", None, Some("other")));
+        check(
+            seen(ENOEXEC, arm64, None, true),
+            &none,
+            ("failed", "arm64", None, Some("foreign_elf")),
+        );
+        check(
+            seen(ENOEXEC, amd64, None, true),
+            &none,
+            ("failed", "amd64", None, Some("other")),
+        );
+        check(
+            seen(ENOEXEC, i386, None, true),
+            &none,
+            ("failed", "386", None, Some("other")),
+        );
+        check(
+            seen(ENOEXEC, Some(Head::BrokenElf), None, true),
+            &none,
+            ("failed", "unknown", None, Some("other")),
+        );
+        check(
+            seen(Some(2), Some(Head::Script), None, true),
+            &none,
+            ("failed", "unknown", None, Some("other")),
+        );
+        check(
+            seen(ENOEXEC, None, None, false),
+            &none,
+            ("failed", "unknown", None, Some("other")),
+        );
     }
 
     proptest! {

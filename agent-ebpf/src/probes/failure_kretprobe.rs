@@ -18,7 +18,10 @@ fn failure_kprobe(ctx: ProbeContext) -> u32 {
             // A kretprobe has a bounded number of instances; in a storm of execs it misses.
             count(stat::MISSED_RETURN);
         }
-        if INSIDE.insert(task, bprm as u64, u64::from(BPF_ANY)).is_err() {
+        if INSIDE
+            .insert(task, bprm as u64, u64::from(BPF_ANY))
+            .is_err()
+        {
             count(stat::LOST_FLIGHT);
         }
     }

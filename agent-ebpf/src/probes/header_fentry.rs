@@ -10,7 +10,10 @@ use crate::pass::on_pass;
 #[fentry(function = "security_bprm_check")]
 fn header_fentry(ctx: FEntryContext) -> i32 {
     if let Some(machine) = on_pass::<Typed>(ctx.arg(0)) {
-        debug!(&ctx, "a file of machine {} is about to be executed", machine);
+        debug!(
+            &ctx,
+            "a file of machine {} is about to be executed", machine
+        );
     }
     0
 }

@@ -12,7 +12,10 @@ fn header_kprobe(ctx: ProbeContext) -> u32 {
     if let Some(bprm) = ctx.arg(0)
         && let Some(machine) = on_pass::<Probed>(bprm)
     {
-        debug!(&ctx, "a file of machine {} is about to be executed", machine);
+        debug!(
+            &ctx,
+            "a file of machine {} is about to be executed", machine
+        );
     }
     0
 }

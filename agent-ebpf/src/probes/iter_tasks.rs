@@ -34,8 +34,12 @@ fn on_task(task: *const u8) {
         return;
     }
     // SAFETY: the task is held by the iterator.
-    let (pid, tgid): (u32, u32) =
-        unsafe { (Typed::get(task, config!(task_pid)), Typed::get(task, config!(task_tgid))) };
+    let (pid, tgid): (u32, u32) = unsafe {
+        (
+            Typed::get(task, config!(task_pid)),
+            Typed::get(task, config!(task_tgid)),
+        )
+    };
     // SAFETY: a plain value, written by the agent before it reads the iterator.
     let adopted: Option<CellKey> = unsafe { ADOPT.get(tgid).copied() };
     if let Some(key) = adopted {

@@ -27,8 +27,15 @@ pub(crate) struct Cgroups {
 impl Cgroups {
     /// Finds the hierarchy; `proc` is where procfs is mounted.
     pub(crate) fn new(proc: &Path) -> Self {
-        let root = fs::read(proc.join("self/mountinfo")).ok().and_then(|mounts| mount_point(&mounts));
-        Self { proc: proc.to_owned(), root, known: HashMap::new(), walked: None }
+        let root = fs::read(proc.join("self/mountinfo"))
+            .ok()
+            .and_then(|mounts| mount_point(&mounts));
+        Self {
+            proc: proc.to_owned(),
+            root,
+            known: HashMap::new(),
+            walked: None,
+        }
     }
 
     /// Whether there is a hierarchy to look into.
@@ -47,7 +54,10 @@ impl Cgroups {
             && inode(&root, &path) == Some(id)
         {
             self.remember(id, &path);
-        } else if self.walked.is_none_or(|walked| walked.elapsed() >= WALK_INTERVAL) {
+        } else if self
+            .walked
+            .is_none_or(|walked| walked.elapsed() >= WALK_INTERVAL)
+        {
             self.walk();
         }
         self.known.get(&id).cloned()
@@ -64,14 +74,22 @@ impl Cgroups {
     /// Looks at the whole hierarchy and forgets what is gone. The ids that exist.
     pub(crate) fn walk(&mut self) -> &HashMap<u64, String> {
         self.walked = Some(Instant::now());
-        let Some(root) = self.root.clone() else { return &self.known };
+        let Some(root) = self.root.clone() else {
+            return &self.known;
+        };
         self.known.clear();
         let mut open = vec![PathBuf::new()];
         while let Some(path) = open.pop() {
-            let Some(id) = inode(&root, path.as_os_str().as_bytes()) else { continue };
+            let Some(id) = inode(&root, path.as_os_str().as_bytes()) else {
+                continue;
+            };
             self.remember(id, path.as_os_str().as_bytes());
-            let Ok(entries) = fs::read_dir(root.join(&path)) else { continue };
-            let children = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+            let Ok(entries) = fs::read_dir(root.join(&path)) else {
+                continue;
+            };
+            let children = entries
+                .flatten()
+                .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
             open.extend(children.map(|entry| path.join(entry.file_name())));
         }
         &self.known
@@ -88,7 +106,10 @@ impl Cgroups {
     /// The v2 line of `/proc/<pid>/cgroup` (cgroups(7)): `0::/path`.
     fn of_process(&self, pid: u32) -> Option<Vec<u8>> {
         let content = fs::read(self.proc.join(pid.to_string()).join("cgroup")).ok()?;
-        content.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"0::")).map(<[u8]>::to_vec)
+        content
+            .split(|byte| *byte == b'\n')
+            .find_map(|line| line.strip_prefix(b"0::"))
+            .map(<[u8]>::to_vec)
     }
 }
 
@@ -104,7 +125,8 @@ fn mount_point(mounts: &[u8]) -> Option<PathBuf> {
     mounts.split(|byte| *byte == b'\n').find_map(|line| {
         let line = std::str::from_utf8(line).ok()?;
         let (fields, rest) = line.split_once(" - ")?;
-        (rest.split(' ').next()? == "cgroup2").then(|| fields.split(' ').nth(4).map(PathBuf::from))?
+        (rest.split(' ').next()? == "cgroup2")
+            .then(|| fields.split(' ').nth(4).map(PathBuf::from))?
     })
 }
 
@@ -115,15 +137,25 @@ mod tests {
     #[test]
     fn the_v2_hierarchy_is_found_beside_v1() {
         for (mounts, expected) in [
-            ("30 1 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup rw\n", Some("/sys/fs/cgroup")),
+            (
+                "30 1 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup rw\n",
+                Some("/sys/fs/cgroup"),
+            ),
             (
                 "30 1 0:26 / /sys/fs/cgroup/cpu rw,nosuid shared:9 - cgroup cgroup rw,cpu\n\
                  31 1 0:27 / /sys/fs/cgroup/unified rw shared:5 - cgroup2 cgroup2 rw\n",
                 Some("/sys/fs/cgroup/unified"),
             ),
-            ("30 1 0:26 / / rw - ext4 /dev/sda rw\n\ngarbage\n - \n", None),
+            (
+                "30 1 0:26 / / rw - ext4 /dev/sda rw\n\ngarbage\n - \n",
+                None,
+            ),
         ] {
-            assert_eq!(mount_point(mounts.as_bytes()), expected.map(PathBuf::from), "{mounts}");
+            assert_eq!(
+                mount_point(mounts.as_bytes()),
+                expected.map(PathBuf::from),
+                "{mounts}"
+            );
         }
     }
 
@@ -136,14 +168,27 @@ mod tests {
         fs::create_dir_all(proc.join("7")).expect("made");
         let mountinfo = format!("1 1 0:1 / {} rw - cgroup2 none rw\n", root.display());
         fs::write(proc.join("self/mountinfo"), mountinfo).expect("written");
-        fs::write(proc.join("7/cgroup"), "1:name=systemd:/\n0::/system.slice\n").expect("written");
+        fs::write(
+            proc.join("7/cgroup"),
+            "1:name=systemd:/\n0::/system.slice\n",
+        )
+        .expect("written");
         let mut cgroups = Cgroups::new(&proc);
         let id = |path: &str| fs::metadata(root.join(path)).expect("made").ino();
-        assert_eq!(cgroups.of(7), Some((id("system.slice"), "/system.slice".to_owned())));
-        assert_eq!(cgroups.path(id("system.slice"), 8).as_deref(), Some("/system.slice"));
+        assert_eq!(
+            cgroups.of(7),
+            Some((id("system.slice"), "/system.slice".to_owned()))
+        );
+        assert_eq!(
+            cgroups.path(id("system.slice"), 8).as_deref(),
+            Some("/system.slice")
+        );
         assert_eq!(cgroups.path(id(""), 8).as_deref(), Some("/"));
         let odd = id("system.slice/cron\n.service");
-        assert_eq!(cgroups.path(odd, 8).as_deref(), Some(r"/system.slice/cron\x0a.service"));
+        assert_eq!(
+            cgroups.path(odd, 8).as_deref(),
+            Some(r"/system.slice/cron\x0a.service")
+        );
         assert_eq!(cgroups.path(u64::MAX, 8), None);
     }
 }

@@ -15,8 +15,12 @@ impl Clock {
     /// Looks at both clocks now. Wall-clock time may be set at any moment, so a look is not kept.
     pub(crate) fn look() -> Self {
         // CLOCK_MONOTONIC always exists (clock_gettime(2)); 0 would only make times wrong.
-        let monotonic = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from);
-        Self { wall: SystemTime::now(), monotonic }
+        let monotonic =
+            clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from);
+        Self {
+            wall: SystemTime::now(),
+            monotonic,
+        }
     }
 
     /// When this look was.
@@ -41,11 +45,17 @@ mod tests {
     #[test]
     fn moments_keep_their_distance() {
         let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
-        let clock = Clock { wall, monotonic: Duration::from_secs(10) };
+        let clock = Clock {
+            wall,
+            monotonic: Duration::from_secs(10),
+        };
         assert_eq!(clock.wall(4_000_000_000), wall - Duration::from_secs(6));
         // An event that is younger than the look is dated at the look; time never runs ahead.
         assert_eq!(clock.wall(11_000_000_000), wall);
-        let early = Clock { wall: SystemTime::UNIX_EPOCH, monotonic: Duration::from_secs(10) };
+        let early = Clock {
+            wall: SystemTime::UNIX_EPOCH,
+            monotonic: Duration::from_secs(10),
+        };
         assert_eq!(early.wall(1), SystemTime::UNIX_EPOCH);
     }
 }

@@ -53,7 +53,9 @@ pub(crate) fn tell(
         Observation {
             errno: (mode == mode::FAILED).then_some(record.errno),
             guest: guest.head,
-            interpreter: matches!(mode, mode::EMULATED | mode::INTERPRETED).then_some(interpreter).flatten(),
+            interpreter: matches!(mode, mode::EMULATED | mode::INTERPRETED)
+                .then_some(interpreter)
+                .flatten(),
             replaced: mode == mode::EMULATED,
         },
     );
@@ -87,7 +89,11 @@ pub(crate) fn tell(
         key: key.clone(),
         errno: record.errno,
     });
-    Told { key, event, reads_scripts }
+    Told {
+        key,
+        event,
+        reads_scripts,
+    }
 }
 
 /// The guest as the kernel saw it, or where it did not, as its file still says.
@@ -99,27 +105,44 @@ fn guest(record: &Record, bytes: &[u8], node: Arch, proc: &Path) -> Guest {
         return Guest { name, head };
     }
     let Some(found) = files::read_head(proc, record.pid, &name.path) else {
-        return Guest { name, head: head_of(key) };
+        return Guest {
+            name,
+            head: head_of(key),
+        };
     };
     // A script may lead to a foreign interpreter, which is then the guest.
     if let Some(interpreter) = shebang(&found.head) {
         let interpreter = PathBuf::from(std::ffi::OsStr::from_bytes(interpreter));
-        let inner = files::read_head(proc, record.pid, &interpreter).map(|found| Head::of(&found.head));
+        let inner =
+            files::read_head(proc, record.pid, &interpreter).map(|found| Head::of(&found.head));
         if let Some(Head::Elf(ident)) = inner
             && Arch::of(ident) != node
         {
             let resolved = interpreter.is_absolute();
-            return Guest { name: Name { path: interpreter, resolved }, head: inner };
+            return Guest {
+                name: Name {
+                    path: interpreter,
+                    resolved,
+                },
+                head: inner,
+            };
         }
     }
-    Guest { name, head: Some(Head::of(&found.head)) }
+    Guest {
+        name,
+        head: Some(Head::of(&found.head)),
+    }
 }
 
 /// What the counter's key says of the guest's header; `None` if nothing.
 fn head_of(key: &CellKey) -> Option<Head> {
     let class = key.ident & ident::CLASS_MASK;
     let data = (key.ident & ident::DATA_MASK) >> ident::DATA_SHIFT;
-    let machine = if data == 2 { key.machine.to_be_bytes() } else { key.machine.to_le_bytes() };
+    let machine = if data == 2 {
+        key.machine.to_be_bytes()
+    } else {
+        key.machine.to_le_bytes()
+    };
     Ident::from_parts(class, data, machine).map(Head::Elf)
 }
 
@@ -131,7 +154,14 @@ mod tests {
     fn record(mode: u8, machine: u16, ident: u8, errno: i32, interp: &[u8]) -> Record {
         let mut record = Record {
             time_ns: 1,
-            key: CellKey { cgroup: u64::MAX, inode: 1, dev: 1, machine, mode, ident },
+            key: CellKey {
+                cgroup: u64::MAX,
+                inode: 1,
+                dev: 1,
+                machine,
+                mode,
+                ident,
+            },
             running_inode: 2,
             running_dev: 1,
             pid: u32::MAX,
@@ -151,11 +181,34 @@ mod tests {
     fn check(record: &Record, path: &[u8], expected: (Mode, &str, &str, Option<&str>, bool)) {
         let proc = tempfile::tempdir().expect("a temporary directory");
         let mut cgroups = Cgroups::new(proc.path());
-        let told = tell(record, path, Arch::Amd64, &[], proc.path(), &mut cgroups, Clock::look());
-        let FactKey { mode, arch, binary, emulator, .. } = &told.key;
-        let seen = (*mode, &*arch.to_string(), &**binary, emulator.as_deref(), told.reads_scripts);
+        let told = tell(
+            record,
+            path,
+            Arch::Amd64,
+            &[],
+            proc.path(),
+            &mut cgroups,
+            Clock::look(),
+        );
+        let FactKey {
+            mode,
+            arch,
+            binary,
+            emulator,
+            ..
+        } = &told.key;
+        let seen = (
+            *mode,
+            &*arch.to_string(),
+            &**binary,
+            emulator.as_deref(),
+            told.reads_scripts,
+        );
         assert_eq!(seen, expected);
-        assert_eq!(told.event.is_some(), matches!(mode, Mode::Emulated | Mode::Failed));
+        assert_eq!(
+            told.event.is_some(),
+            matches!(mode, Mode::Emulated | Mode::Failed)
+        );
     }
 
     const ELF64: u8 = 2 | 1 << ident::DATA_SHIFT;
@@ -164,16 +217,46 @@ mod tests {
     #[test]
     fn records_are_told_in_peoples_words() {
         let emulated = record(mode::EMULATED, 183, ELF64, 0, b"/q\x1bemu");
-        check(&emulated, b"/a\nb", (Mode::Emulated, "arm64", r"/a\x0ab", Some(r"/q\x1bemu"), false));
+        check(
+            &emulated,
+            b"/a\nb",
+            (
+                Mode::Emulated,
+                "arm64",
+                r"/a\x0ab",
+                Some(r"/q\x1bemu"),
+                false,
+            ),
+        );
         let big = record(mode::EMULATED, 22, ELF64_BIG, 0, b"/qemu");
-        check(&big, b"/z", (Mode::Emulated, "s390x", "/z", Some("/qemu"), false));
+        check(
+            &big,
+            b"/z",
+            (Mode::Emulated, "s390x", "/z", Some("/qemu"), false),
+        );
         let native = record(mode::NATIVE, 62, ELF64, 0, b"");
-        check(&native, b"/bin/sh", (Mode::Native, "amd64", "/bin/sh", None, false));
+        check(
+            &native,
+            b"/bin/sh",
+            (Mode::Native, "amd64", "/bin/sh", None, false),
+        );
         let failed = record(mode::FAILED, 183, ELF64, 8, b"");
-        check(&failed, b"/arm", (Mode::Failed, "arm64", "/arm", None, false));
+        check(
+            &failed,
+            b"/arm",
+            (Mode::Failed, "arm64", "/arm", None, false),
+        );
         let asked = record(mode::INTERPRETED, 0, ident::HASHED, 0, b"/bin/sh");
-        check(&asked, b"/script", (Mode::Native, "amd64", "/bin/sh", None, true));
+        check(
+            &asked,
+            b"/script",
+            (Mode::Native, "amd64", "/bin/sh", None, true),
+        );
         let known = record(mode::EMULATED, 183, ELF64 | ident::HASHED, 0, b"/qemu");
-        check(&known, b"/gone", (Mode::Emulated, "arm64", "/gone", Some("/qemu"), false));
+        check(
+            &known,
+            b"/gone",
+            (Mode::Emulated, "arm64", "/gone", Some("/qemu"), false),
+        );
     }
 }

@@ -54,7 +54,11 @@ fn read_regular(file: &OwnedFd) -> Option<Found> {
         .open(format!("/proc/self/fd/{}", file.as_raw_fd()))
         .and_then(|file: File| file.take(HEAD).read_to_end(&mut head))
         .ok()?;
-    Some(Found { head, inode: stat.st_ino, dev: stat.st_dev })
+    Some(Found {
+        head,
+        inode: stat.st_ino,
+        dev: stat.st_dev,
+    })
 }
 
 #[cfg(test)]
@@ -70,12 +74,24 @@ mod tests {
         nix::unistd::mkfifo(&at("fifo"), Mode::S_IRWXU).expect("made");
         symlink("loop", at("loop")).expect("made");
         symlink(at("file"), at("link")).expect("made");
-        let read = |path: &Path| read_head(Path::new("/proc"), std::process::id(), path).map(|found| found.head.len());
+        let read = |path: &Path| {
+            read_head(Path::new("/proc"), std::process::id(), path).map(|found| found.head.len())
+        };
         assert_eq!(read(&at("file")), Some(256));
         assert_eq!(read(&at("link")), Some(256));
-        for path in [at("fifo"), at("loop"), at("none"), dir.path().to_owned(), PathBuf::from("/dev/zero")] {
+        for path in [
+            at("fifo"),
+            at("loop"),
+            at("none"),
+            dir.path().to_owned(),
+            PathBuf::from("/dev/zero"),
+        ] {
             assert_eq!(read(&path), None, "{}", path.display());
         }
-        assert_eq!(read(Path::new("/proc/self/exe")), None, "a magic link leads out of the root");
+        assert_eq!(
+            read(Path::new("/proc/self/exe")),
+            None,
+            "a magic link leads out of the root"
+        );
     }
 }

@@ -19,13 +19,22 @@ pub(crate) fn read(kind: u8, bytes: &[u8]) -> Name {
     match kind {
         path_kind::COMPONENTS | path_kind::TRUNCATED => {
             let mut path = PathBuf::from("/");
-            let names: Vec<_> = bytes.split(|byte| *byte == 0).filter(|name| !name.is_empty()).collect();
+            let names: Vec<_> = bytes
+                .split(|byte| *byte == 0)
+                .filter(|name| !name.is_empty())
+                .collect();
             path.extend(names.iter().rev().map(|name| OsStr::from_bytes(name)));
-            Name { path, resolved: kind == path_kind::COMPONENTS }
+            Name {
+                path,
+                resolved: kind == path_kind::COMPONENTS,
+            }
         }
         _ => {
             let path = PathBuf::from(OsStr::from_bytes(bytes));
-            Name { resolved: path.is_absolute() && !leads_elsewhere(&path), path }
+            Name {
+                resolved: path.is_absolute() && !leads_elsewhere(&path),
+                path,
+            }
         }
     }
 }
@@ -37,7 +46,10 @@ pub(crate) fn resolve(proc: &Path, pid: u32, name: Name) -> Name {
         return name;
     }
     match std::fs::read_link(proc.join(pid.to_string()).join("cwd")) {
-        Ok(cwd) if cwd.is_absolute() => Name { path: normal(&cwd.join(&name.path)), resolved: true },
+        Ok(cwd) if cwd.is_absolute() => Name {
+            path: normal(&cwd.join(&name.path)),
+            resolved: true,
+        },
         _ => name,
     }
 }
@@ -50,7 +62,9 @@ fn leads_elsewhere(path: &Path) -> bool {
 /// Without `.`, and without `..` where that is known to be right: a link may be in the way of a
 /// name before it, so such a pair is kept.
 fn normal(path: &Path) -> PathBuf {
-    path.components().filter(|part| *part != Component::CurDir).collect()
+    path.components()
+        .filter(|part| *part != Component::CurDir)
+        .collect()
 }
 
 #[cfg(test)]
@@ -60,17 +74,30 @@ mod tests {
     #[test]
     fn paths_are_read_as_they_were_sent() {
         for (kind, bytes, path, resolved) in [
-            (path_kind::GIVEN, &b"/usr/bin/true"[..], "/usr/bin/true", true),
+            (
+                path_kind::GIVEN,
+                &b"/usr/bin/true"[..],
+                "/usr/bin/true",
+                true,
+            ),
             (path_kind::GIVEN, b"./true", "./true", false),
             (path_kind::GIVEN, b"/proc/self/exe", "/proc/self/exe", false),
             (path_kind::GIVEN, b"/dev/fd/3", "/dev/fd/3", false),
             (path_kind::GIVEN, b"", "", false),
-            (path_kind::COMPONENTS, b"true\0bin\0usr\0", "/usr/bin/true", true),
+            (
+                path_kind::COMPONENTS,
+                b"true\0bin\0usr\0",
+                "/usr/bin/true",
+                true,
+            ),
             (path_kind::COMPONENTS, b"", "/", true),
             (path_kind::TRUNCATED, b"true\0bin\0", "/bin/true", false),
             (path_kind::NONE, b"", "", false),
         ] {
-            let expected = Name { path: PathBuf::from(path), resolved };
+            let expected = Name {
+                path: PathBuf::from(path),
+                resolved,
+            };
             assert_eq!(read(kind, bytes), expected, "{kind} {bytes:?}");
         }
     }
@@ -80,7 +107,13 @@ mod tests {
         let cwd = std::env::current_dir().expect("there is one");
         let name = read(path_kind::GIVEN, b"./a/./b");
         let resolved = resolve(Path::new("/proc"), std::process::id(), name.clone());
-        assert_eq!(resolved, Name { path: cwd.join("a/b"), resolved: true });
+        assert_eq!(
+            resolved,
+            Name {
+                path: cwd.join("a/b"),
+                resolved: true
+            }
+        );
         assert_eq!(resolve(Path::new("/no/proc"), 1, name.clone()), name);
     }
 }

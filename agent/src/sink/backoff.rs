@@ -17,7 +17,9 @@ const LONGEST: Duration = Duration::from_secs(30);
 impl Backoff {
     /// The next wait; `random` is a random number.
     pub(crate) fn next(&mut self, random: u64) -> Duration {
-        let bound = FIRST.saturating_mul(1 << self.failures.min(16)).min(LONGEST);
+        let bound = FIRST
+            .saturating_mul(1 << self.failures.min(16))
+            .min(LONGEST);
         self.failures = self.failures.saturating_add(1);
         // The bound is 30 s at most, so that microseconds fit.
         let bound_us = u64::try_from(bound.as_micros()).unwrap_or(u64::MAX).max(1);

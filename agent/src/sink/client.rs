@@ -53,10 +53,14 @@ pub(crate) async fn run(endpoint: Endpoint, identity: Identity, outbox: Outbox) 
 }
 
 async fn connect(endpoint: &Endpoint) -> Result<AgentIngestClient<Channel>, SessionError> {
-    endpoint.connect().await.map(AgentIngestClient::new).map_err(|error| {
-        let source = std::error::Error::source(&error).map(ToString::to_string);
-        SessionError::Connect(source.unwrap_or_else(|| error.to_string()))
-    })
+    endpoint
+        .connect()
+        .await
+        .map(AgentIngestClient::new)
+        .map_err(|error| {
+            let source = std::error::Error::source(&error).map(ToString::to_string);
+            SessionError::Connect(source.unwrap_or_else(|| error.to_string()))
+        })
 }
 
 /// A random number from the kernel; 0 on a kernel without getrandom(2), where it only costs jitter.

@@ -28,8 +28,15 @@ const MAX_FACTS: usize = 16_384;
 
 impl Outbox {
     pub(crate) fn new(preflight: Preflight) -> Self {
-        let contents = Contents { table: Table::new(MAX_FACTS), events: Queue::new(), preflight };
-        Self { contents: Arc::new(Mutex::new(contents)), changed: Arc::new(Notify::new()) }
+        let contents = Contents {
+            table: Table::new(MAX_FACTS),
+            events: Queue::new(),
+            preflight,
+        };
+        Self {
+            contents: Arc::new(Mutex::new(contents)),
+            changed: Arc::new(Notify::new()),
+        }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Contents> {

@@ -30,20 +30,31 @@ struct Dropped {
 
 impl Queue {
     pub(crate) fn new() -> Self {
-        Self { records: VecDeque::new(), first: 1, dropped: None }
+        Self {
+            records: VecDeque::new(),
+            first: 1,
+            dropped: None,
+        }
     }
 
     /// Takes an event, or counts it as lost.
     pub(crate) fn push_event(&mut self, event: Event) {
         if self.records.len() >= CAPACITY - RESERVE {
             let time = event.time;
-            let dropped = self.dropped.get_or_insert(Dropped { count: 0, since: time, until: time });
+            let dropped = self.dropped.get_or_insert(Dropped {
+                count: 0,
+                since: time,
+                until: time,
+            });
             dropped.count += 1;
             dropped.until = dropped.until.max(time);
             return;
         }
         self.tell_dropped();
-        self.records.push_back(Record::Event(NamedEvent { event, names: Names::default() }));
+        self.records.push_back(Record::Event(NamedEvent {
+            event,
+            names: Names::default(),
+        }));
     }
 
     /// Takes a loss. If even these do not fit, it is added to the last of its stage.
@@ -66,13 +77,18 @@ impl Queue {
 
     /// Up to `limit` records from the front, and the sequence of the first.
     pub(crate) fn front(&self, limit: usize) -> (u64, Vec<Record>) {
-        (self.first, self.records.iter().take(limit).cloned().collect())
+        (
+            self.first,
+            self.records.iter().take(limit).cloned().collect(),
+        )
     }
 
     /// Everything before `next` is stored.
     pub(crate) fn acknowledge(&mut self, next: u64) {
         let stored = next.saturating_sub(self.first);
-        let stored = usize::try_from(stored).unwrap_or(usize::MAX).min(self.records.len());
+        let stored = usize::try_from(stored)
+            .unwrap_or(usize::MAX)
+            .min(self.records.len());
         self.records.drain(..stored);
         self.first += stored as u64;
         if self.records.len() < CAPACITY - RESERVE {
@@ -95,8 +111,18 @@ impl Queue {
     }
 
     fn tell_dropped(&mut self) {
-        if let Some(Dropped { count, since, until }) = self.dropped.take() {
-            self.push_loss(Loss { stage: Stage::EventQueue, count, since, until });
+        if let Some(Dropped {
+            count,
+            since,
+            until,
+        }) = self.dropped.take()
+        {
+            self.push_loss(Loss {
+                stage: Stage::EventQueue,
+                count,
+                since,
+                until,
+            });
         }
     }
 }
@@ -128,7 +154,12 @@ mod tests {
 
     fn loss(stage: Stage) -> Loss {
         let time = SystemTime::UNIX_EPOCH;
-        Loss { stage, count: 1, since: time, until: time }
+        Loss {
+            stage,
+            count: 1,
+            since: time,
+            until: time,
+        }
     }
 
     fn losses(queue: &Queue) -> u64 {
@@ -145,12 +176,21 @@ mod tests {
         for _ in 0..5 {
             queue.push_event(event());
         }
-        assert_eq!((queue.oldest(), queue.next(), queue.front(2).1.len()), (1, 6, 2));
+        assert_eq!(
+            (queue.oldest(), queue.next(), queue.front(2).1.len()),
+            (1, 6, 2)
+        );
         queue.acknowledge(3);
-        assert_eq!((queue.front(9).0, queue.front(9).1.len(), queue.next()), (3, 3, 6));
+        assert_eq!(
+            (queue.front(9).0, queue.front(9).1.len(), queue.next()),
+            (3, 3, 6)
+        );
         queue.acknowledge(1);
         queue.acknowledge(100);
-        assert_eq!((queue.oldest(), queue.next(), queue.is_empty()), (6, 6, true));
+        assert_eq!(
+            (queue.oldest(), queue.next(), queue.is_empty()),
+            (6, 6, true)
+        );
     }
 
     #[test]

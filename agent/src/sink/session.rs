@@ -4,7 +4,9 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use archtrace_facts::fact::Fact;
-use archtrace_facts::report::{EventBatch, Hello, NamedFact, Names, StateUpdate, UpdateKind, Welcome};
+use archtrace_facts::report::{
+    EventBatch, Hello, NamedFact, Names, StateUpdate, UpdateKind, Welcome,
+};
 use archtrace_proto::convert::ConvertError;
 use archtrace_proto::v1::agent_ingest_client::AgentIngestClient;
 use archtrace_proto::v1::sync_request::Message as Request;
@@ -84,16 +86,23 @@ async fn talk(
     backoff: &mut Backoff,
 ) -> Result<Infallible, SessionError> {
     let (requests, stream) = mpsc::channel(IN_FLIGHT);
-    let mut session =
-        Session { requests, identity, outbox, revision: 0, state_pending: false, events_pending: None };
+    let mut session = Session {
+        requests,
+        identity,
+        outbox,
+        revision: 0,
+        state_pending: false,
+        events_pending: None,
+    };
     session.send(Request::Hello(session.hello())).await?;
     let welcomed = async {
         let mut responses = client.sync(ReceiverStream::new(stream)).await?.into_inner();
         let welcome = welcome(&mut responses).await?;
         Ok::<_, SessionError>((responses, welcome))
     };
-    let (mut responses, welcome) =
-        tokio::time::timeout(WELCOME_TIMEOUT, welcomed).await.map_err(|_| SessionError::NoWelcome)??;
+    let (mut responses, welcome) = tokio::time::timeout(WELCOME_TIMEOUT, welcomed)
+        .await
+        .map_err(|_| SessionError::NoWelcome)??;
     backoff.reset();
     tracing::info!("reporting to the collector");
     outbox.lock().events.acknowledge(welcome.next_sequence);
@@ -142,7 +151,10 @@ impl Session<'_> {
                 if ack.revision >= self.revision {
                     self.state_pending = false;
                 }
-                if self.events_pending.is_some_and(|next| ack.next_sequence >= next) {
+                if self
+                    .events_pending
+                    .is_some_and(|next| ack.next_sequence >= next)
+                {
                     self.events_pending = None;
                 }
                 self.outbox.lock().events.acknowledge(ack.next_sequence);
@@ -163,19 +175,27 @@ impl Session<'_> {
         if !self.state_pending {
             let changes = {
                 let mut contents = self.outbox.lock();
-                contents.table.has_changes().then(|| contents.table.take_changes(MAX_FACTS))
+                contents
+                    .table
+                    .has_changes()
+                    .then(|| contents.table.take_changes(MAX_FACTS))
             };
             if let Some(changes) = changes {
                 let base = self.revision;
                 self.revision += 1;
-                self.send_state(UpdateKind::Delta, base, changes.upserts, changes.removed).await?;
+                self.send_state(UpdateKind::Delta, base, changes.upserts, changes.removed)
+                    .await?;
             }
         }
         if self.events_pending.is_none() {
             let (first_sequence, records) = self.outbox.lock().events.front(MAX_EVENTS);
             if !records.is_empty() {
                 self.events_pending = Some(first_sequence + records.len() as u64);
-                let batch = EventBatch { stream_id: self.identity.stream_id, first_sequence, records };
+                let batch = EventBatch {
+                    stream_id: self.identity.stream_id,
+                    first_sequence,
+                    records,
+                };
                 self.send(Request::Events((&batch).into())).await?;
             }
         }
@@ -188,11 +208,15 @@ impl Session<'_> {
         let mut chunks = facts.chunks(MAX_FACTS).peekable();
         while let Some(chunk) = chunks.next() {
             if chunks.peek().is_none() {
-                return self.send_state(UpdateKind::SnapshotEnd, 0, chunk.to_vec(), Vec::new()).await;
+                return self
+                    .send_state(UpdateKind::SnapshotEnd, 0, chunk.to_vec(), Vec::new())
+                    .await;
             }
-            self.send_state(UpdateKind::SnapshotChunk, 0, chunk.to_vec(), Vec::new()).await?;
+            self.send_state(UpdateKind::SnapshotChunk, 0, chunk.to_vec(), Vec::new())
+                .await?;
         }
-        self.send_state(UpdateKind::SnapshotEnd, 0, Vec::new(), Vec::new()).await
+        self.send_state(UpdateKind::SnapshotEnd, 0, Vec::new(), Vec::new())
+            .await
     }
 
     async fn send_state(
@@ -203,7 +227,10 @@ impl Session<'_> {
         removed: Vec<archtrace_facts::fact::FactId>,
     ) -> Result<(), SessionError> {
         self.state_pending = true;
-        let upserts = facts.into_iter().map(|fact| NamedFact { fact, names: Names::default() });
+        let upserts = facts.into_iter().map(|fact| NamedFact {
+            fact,
+            names: Names::default(),
+        });
         let update = StateUpdate {
             kind,
             epoch: self.identity.epoch,
@@ -228,7 +255,12 @@ impl Session<'_> {
     }
 
     async fn send(&self, message: Request) -> Result<(), SessionError> {
-        let request = SyncRequest { message: Some(message) };
-        self.requests.send(request).await.map_err(|_| SessionError::Closed)
+        let request = SyncRequest {
+            message: Some(message),
+        };
+        self.requests
+            .send(request)
+            .await
+            .map_err(|_| SessionError::Closed)
     }
 }

@@ -27,11 +27,14 @@ pub(crate) struct Btf<'a> {
 }
 
 const MAGIC: u16 = 0xeb9f;
+/// `sizeof(struct btf_header)`, include/uapi/linux/btf.h.
+const HEADER_LEN: u32 = 24;
 
 mod kind {
     pub(super) const ARRAY: u32 = 3;
     pub(super) const STRUCT: u32 = 4;
     pub(super) const UNION: u32 = 5;
+    pub(super) const FWD: u32 = 7;
     pub(super) const TYPEDEF: u32 = 8;
     pub(super) const VOLATILE: u32 = 9;
     pub(super) const CONST: u32 = 10;
@@ -43,7 +46,10 @@ impl<'a> Btf<'a> {
     /// Indexes `bytes`, remembering structures and functions whose name is in `wanted`.
     pub(crate) fn parse(bytes: &'a [u8], wanted: &[&str]) -> Result<Self, BtfError> {
         let header = |at| u32_at(bytes, at).ok_or(BtfError::Malformed(at));
-        if bytes.get(..2).is_none_or(|magic| magic != MAGIC.to_ne_bytes()) {
+        if bytes
+            .get(..2)
+            .is_none_or(|magic| magic != MAGIC.to_ne_bytes())
+        {
             return Err(BtfError::Malformed(0));
         }
         let body = header(4)?;
@@ -53,12 +59,18 @@ impl<'a> Btf<'a> {
         };
         let types = section(header(8)?, header(12)?).ok_or(BtfError::Malformed(8))?;
         let strings = section(header(16)?, header(20)?).ok_or(BtfError::Malformed(16))?;
-        let mut btf = Self { types, strings, starts: vec![0], names: HashMap::new() };
+        let mut btf = Self {
+            types,
+            strings,
+            starts: vec![0],
+            names: HashMap::new(),
+        };
         let mut at = 0;
         while at < types.len() {
             let kind = btf.kind(at).ok_or(BtfError::Malformed(at))?;
             let id = u32::try_from(btf.starts.len()).map_err(|_| BtfError::Malformed(at))?;
-            btf.starts.push(u32::try_from(at).map_err(|_| BtfError::Malformed(at))?);
+            btf.starts
+                .push(u32::try_from(at).map_err(|_| BtfError::Malformed(at))?);
             if matches!(kind, kind::STRUCT | kind::FUNC)
                 && let Some(name) = btf.name(at)
                 && wanted.contains(&name)
@@ -96,6 +108,52 @@ impl<'a> Btf<'a> {
         self.arguments(function).is_some()
     }
 
+    /// The same type ids, but only functions and typedefs named in `keep`; every other type is an
+    /// empty forward declaration.
+    ///
+    /// aya needs the ids of a handful of types, and would make hundreds of thousands of small
+    /// allocations of the whole, which the allocator then keeps for the life of the process.
+    pub(crate) fn reduced(&self, keep: &[&str]) -> Option<Vec<u8>> {
+        let types_len = 12 * (self.starts.len() - 1);
+        let names_len: usize = keep.iter().map(|name| name.len() + 1).sum();
+        // In one piece: glibc gives a large block back when it is freed, but from then on serves
+        // blocks of up to that size from the heap, and those it keeps.
+        let mut out = Vec::with_capacity(HEADER_LEN as usize + types_len + 1 + names_len);
+        out.extend(MAGIC.to_ne_bytes());
+        // Version and flags.
+        out.extend([1, 0]);
+        let (types_len, strings_len) = (
+            u32::try_from(types_len).ok()?,
+            u32::try_from(1 + names_len).ok()?,
+        );
+        for word in [HEADER_LEN, 0, types_len, types_len, strings_len] {
+            out.extend(word.to_ne_bytes());
+        }
+        for at in self.starts.iter().skip(1).map(|at| *at as usize) {
+            let kind = self.kind(at)?;
+            let name = matches!(kind, kind::FUNC | kind::TYPEDEF)
+                .then(|| self.name(at))
+                .flatten();
+            if let Some(i) = name.and_then(|name| keep.iter().position(|known| *known == name)) {
+                let before: usize = keep[..i].iter().map(|name| name.len() + 1).sum();
+                out.extend(u32::try_from(1 + before).ok()?.to_ne_bytes());
+                out.extend(self.types.get(at + 4..at + 12)?);
+            } else {
+                out.extend(
+                    [0, kind::FWD << 24, 0]
+                        .into_iter()
+                        .flat_map(u32::to_ne_bytes),
+                );
+            }
+        }
+        out.push(0);
+        for name in keep {
+            out.extend(name.as_bytes());
+            out.push(0);
+        }
+        Some(out)
+    }
+
     fn member(&self, id: u32, field: &str, depth: u32) -> Option<(u32, u32)> {
         let at = self.start(self.resolve(id)?)?;
         if depth > 8 || !matches!(self.kind(at)?, kind::STRUCT | kind::UNION) {
@@ -107,7 +165,11 @@ impl<'a> Btf<'a> {
             let member = at + 12 + 12 * i;
             let kind = u32_at(self.types, member + 4)?;
             let bits = u32_at(self.types, member + 8)?;
-            let bytes = if has_bit_fields { bits & 0x00ff_ffff } else { bits } / 8;
+            let bytes = if has_bit_fields {
+                bits & 0x00ff_ffff
+            } else {
+                bits
+            } / 8;
             let name = self.string(u32_at(self.types, member)?)?;
             if name == field {
                 return Some((bytes, kind));
@@ -184,8 +246,11 @@ mod tests {
     #[test]
     fn the_running_kernel_is_read() {
         let bytes = std::fs::read(VMLINUX).expect("these tests run on a kernel with BTF");
-        let btf = Btf::parse(&bytes, &["linux_binprm", "task_struct", "file", "bprm_execve"])
-            .expect("well formed");
+        let btf = Btf::parse(
+            &bytes,
+            &["linux_binprm", "task_struct", "file", "bprm_execve"],
+        )
+        .expect("well formed");
         // `filename` and `interp` are neighbours in every kernel; `se` is nested, and `f_path` is
         // in an anonymous union in newer ones.
         assert_eq!(
@@ -200,6 +265,17 @@ mod tests {
         assert!(!btf.has_function("no_such_function"));
     }
 
+    #[test]
+    fn the_reduced_form_keeps_ids() {
+        let bytes = std::fs::read(VMLINUX).expect("these tests run on a kernel with BTF");
+        let all = Btf::parse(&bytes, &["bprm_execve"]).expect("well formed");
+        let reduced = all.reduced(&["bprm_execve"]).expect("well formed");
+        let few = Btf::parse(&reduced, &["bprm_execve"]).expect("well formed");
+        assert_eq!(few.names, all.names);
+        assert_eq!(few.starts.len(), all.starts.len());
+        assert!(reduced.len() < bytes.len());
+    }
+
     proptest! {
         #[test]
         fn nothing_makes_it_panic(mut bytes: Vec<u8>, header: bool) {
@@ -212,7 +288,7 @@ mod tests {
                 bytes[12..16].copy_from_slice(&len.to_ne_bytes());
             }
             if let Ok(btf) = Btf::parse(&bytes, &[""]) {
-                let _ = (btf.offset(".x"), btf.arguments(""));
+                let _ = (btf.offset(".x"), btf.arguments(""), btf.reduced(&[""]));
             }
         }
     }

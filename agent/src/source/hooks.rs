@@ -52,25 +52,69 @@ struct Way {
 }
 
 const HEADER: [Way; 2] = [
-    Way { mechanism: "fentry", tier: 1, programs: &["header_fentry"] },
-    Way { mechanism: "kprobe", tier: 2, programs: &["header_kprobe"] },
+    Way {
+        mechanism: "fentry",
+        tier: 1,
+        programs: &["header_fentry"],
+    },
+    Way {
+        mechanism: "kprobe",
+        tier: 2,
+        programs: &["header_kprobe"],
+    },
 ];
 const FAILURE: [Way; 3] = [
-    Way { mechanism: "fexit", tier: 1, programs: &["failure_fexit"] },
-    Way { mechanism: "kretprobe", tier: 2, programs: &["failure_kprobe", "failure_kretprobe"] },
-    Way { mechanism: "tracepoint", tier: 3, programs: &["failure_execve", "failure_execveat"] },
+    Way {
+        mechanism: "fexit",
+        tier: 1,
+        programs: &["failure_fexit"],
+    },
+    Way {
+        mechanism: "kretprobe",
+        tier: 2,
+        programs: &["failure_kprobe", "failure_kretprobe"],
+    },
+    Way {
+        mechanism: "tracepoint",
+        tier: 3,
+        programs: &["failure_execve", "failure_execveat"],
+    },
 ];
 const EXEC: [Way; 2] = [
-    Way { mechanism: "tp_btf", tier: 1, programs: &["exec_typed"] },
-    Way { mechanism: "raw_tp", tier: 2, programs: &["exec_probed"] },
+    Way {
+        mechanism: "tp_btf",
+        tier: 1,
+        programs: &["exec_typed"],
+    },
+    Way {
+        mechanism: "raw_tp",
+        tier: 2,
+        programs: &["exec_probed"],
+    },
 ];
 const FORK: [Way; 2] = [
-    Way { mechanism: "tp_btf", tier: 1, programs: &["fork_typed"] },
-    Way { mechanism: "raw_tp", tier: 2, programs: &["fork_probed"] },
+    Way {
+        mechanism: "tp_btf",
+        tier: 1,
+        programs: &["fork_typed"],
+    },
+    Way {
+        mechanism: "raw_tp",
+        tier: 2,
+        programs: &["fork_probed"],
+    },
 ];
 const FREE: [Way; 2] = [
-    Way { mechanism: "tp_btf", tier: 1, programs: &["free_typed"] },
-    Way { mechanism: "raw_tp", tier: 2, programs: &["free_probed"] },
+    Way {
+        mechanism: "tp_btf",
+        tier: 1,
+        programs: &["free_typed"],
+    },
+    Way {
+        mechanism: "raw_tp",
+        tier: 2,
+        programs: &["free_probed"],
+    },
 ];
 
 /// Loads the object with `config` and attaches; no hook of a tier below `best_tier` is tried. With
@@ -84,14 +128,14 @@ pub(crate) fn attach(
     best_tier: u32,
     log: bool,
 ) -> Result<Attached, AttachError> {
-    let mut ebpf = load(config, btf, true, log)?;
+    let mut ebpf = load(config, true, log)?;
     let mut missing = Vec::new();
     let header = first_that_works(&mut ebpf, btf, "header", &HEADER, best_tier, &mut missing);
     let header = match header {
         Ok(report) => report,
         Err(reasons) => {
             // The programs are told at load, so that the verifier drops what is not needed.
-            ebpf = load(config, btf, false, log)?;
+            ebpf = load(config, false, log)?;
             HookReport {
                 name: "header".to_owned(),
                 mechanism: "registry".to_owned(),
@@ -116,16 +160,27 @@ pub(crate) fn attach(
         }
     }
     for (hook, ways) in [("exec", &EXEC), ("fork", &FORK), ("free", &FREE)] {
-        let report = first_that_works(&mut ebpf, btf, hook, ways, 1, &mut missing).map_err(
-            |reasons| AttachError::NoHook { hook, reasons: reasons.join("; ") },
-        )?;
+        let report =
+            first_that_works(&mut ebpf, btf, hook, ways, 1, &mut missing).map_err(|reasons| {
+                AttachError::NoHook {
+                    hook,
+                    reasons: reasons.join("; "),
+                }
+            })?;
         hooks.push(report);
     }
-    Ok(Attached { ebpf, hooks, missing })
+    Ok(Attached {
+        ebpf,
+        hooks,
+        missing,
+    })
 }
 
-fn load(config: &Config, btf: &Btf, header_hook: bool, log: bool) -> Result<Ebpf, AttachError> {
-    let config = Config { header_hook: u32::from(header_hook), ..*config };
+fn load(config: &Config, header_hook: bool, log: bool) -> Result<Ebpf, AttachError> {
+    let config = Config {
+        header_hook: u32::from(header_hook),
+        ..*config
+    };
     let mut loader = EbpfLoader::new();
     // Level 0 is below all levels: the verifier drops every log statement.
     let level = if log { u8::MAX } else { 0 };
@@ -134,9 +189,13 @@ fn load(config: &Config, btf: &Btf, header_hook: bool, log: bool) -> Result<Ebpf
     }
     loader
         .override_global("AYA_LOG_LEVEL", &level, true)
-        .btf(Some(btf))
+        // rustc emits no relocations against the kernel's types; ours are in `config`.
+        .btf(None)
         .override_global("CONFIG", &config, true)
-        .load(aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/programs.o")))
+        .load(aya::include_bytes_aligned!(concat!(
+            env!("OUT_DIR"),
+            "/programs.o"
+        )))
         .map_err(|error| AttachError::Load(load_reason(&error)))
 }
 
@@ -157,12 +216,20 @@ fn first_that_works(
         _ => None,
     };
     let mut reasons = Vec::new();
-    for Way { mechanism, tier, programs } in ways {
+    for Way {
+        mechanism,
+        tier,
+        programs,
+    } in ways
+    {
         if *tier < best_tier {
             reasons.push(format!("{mechanism}: not tried, as asked for"));
             continue;
         }
-        if let Err(reason) = programs.iter().try_for_each(|name| attach_one(ebpf, btf, name)) {
+        if let Err(reason) = programs
+            .iter()
+            .try_for_each(|name| attach_one(ebpf, btf, name))
+        {
             reasons.push(format!("{mechanism}: {reason}"));
             detach(ebpf, programs);
             continue;
@@ -180,14 +247,22 @@ fn first_that_works(
             }
         };
         let name = hook.to_owned();
-        return Ok(HookReport { name, mechanism: (*mechanism).to_owned(), tier: *tier, proven, reasons });
+        return Ok(HookReport {
+            name,
+            mechanism: (*mechanism).to_owned(),
+            tier: *tier,
+            proven,
+            reasons,
+        });
     }
     Err(reasons)
 }
 
 /// Loads and attaches one program to what its section names.
 fn attach_one(ebpf: &mut Ebpf, btf: &Btf, name: &str) -> Result<(), String> {
-    let program = ebpf.program_mut(name).ok_or_else(|| format!("the object has no {name}"))?;
+    let program = ebpf
+        .program_mut(name)
+        .ok_or_else(|| format!("the object has no {name}"))?;
     let attached = match program {
         Program::FEntry(program) => fentry(program, btf),
         Program::FExit(program) => fexit(program, btf),
@@ -215,12 +290,25 @@ fn fexit(program: &mut FExit, btf: &Btf) -> Result<(), ProgramError> {
 
 fn kprobe(program: &mut KProbe, name: &str) -> Result<(), ProgramError> {
     program.load()?;
-    program.attach(if name.starts_with("header") { PASS } else { RETURN }, 0).map(drop)
+    program
+        .attach(
+            if name.starts_with("header") {
+                PASS
+            } else {
+                RETURN
+            },
+            0,
+        )
+        .map(drop)
 }
 
 fn tracepoint(program: &mut TracePoint, name: &str) -> Result<(), ProgramError> {
     program.load()?;
-    let event = if name.ends_with("at") { "sys_exit_execveat" } else { "sys_exit_execve" };
+    let event = if name.ends_with("at") {
+        "sys_exit_execveat"
+    } else {
+        "sys_exit_execve"
+    };
     program.attach("syscalls", event).map(drop)
 }
 
@@ -260,16 +348,30 @@ fn detach(ebpf: &mut Ebpf, programs: &[&str]) {
 /// A program's error in one line; the verifier's log goes to the debug log.
 pub(crate) fn reason(error: &ProgramError) -> String {
     match error {
-        ProgramError::LoadError { io_error, verifier_log } => {
+        ProgramError::LoadError {
+            io_error,
+            verifier_log,
+        } => {
             tracing::debug!(log = %verifier_log, "verifier");
             let log = verifier_log.to_string();
-            let last = log.lines().rev().find(|line| !line.is_empty() && !line.starts_with("processed"));
+            let last = log.lines().rev().find(|line| {
+                // What follows the reason is statistics.
+                !["processed", "stack depth", "verification time"]
+                    .iter()
+                    .any(|word| line.starts_with(word))
+                    && !line.is_empty()
+            });
             match last {
                 Some(line) => format!("not loaded: {io_error} ({line})"),
                 None => format!("not loaded: {io_error}"),
             }
         }
-        other => other.to_string().lines().next().unwrap_or_default().to_owned(),
+        other => other
+            .to_string()
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
     }
 }
 

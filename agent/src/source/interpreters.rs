@@ -23,8 +23,15 @@ impl Interpreters {
         if self.plain.len() >= MAX_PLAIN {
             return false;
         }
-        let reader = Interpreter { machine: 0, ident: 0, emulator: 0, _pad: 0 };
-        self.plain.insert(hash_interpreter(seed, name), reader).is_none()
+        let reader = Interpreter {
+            machine: 0,
+            ident: 0,
+            emulator: 0,
+            _pad: 0,
+        };
+        self.plain
+            .insert(hash_interpreter(seed, name), reader)
+            .is_none()
     }
 
     /// What the map shall hold, given the registered handlers; a handler outweighs what was
@@ -48,8 +55,17 @@ fn emulator(rules: &[Rule], interpreter: &[u8], ident: Ident) -> Interpreter {
         .filter(|rule| rule.interpreter == interpreter)
         .filter_map(Rule::arch)
         .any(|arch| arch != Arch::of(ident));
-    let (machine, ident) = if shared { (0, 0) } else { (ident.machine, ident_bits(ident)) };
-    Interpreter { machine, ident, emulator: 1, _pad: 0 }
+    let (machine, ident) = if shared {
+        (0, 0)
+    } else {
+        (ident.machine, ident_bits(ident))
+    };
+    Interpreter {
+        machine,
+        ident,
+        emulator: 1,
+        _pad: 0,
+    }
 }
 
 /// Class and byte order as [`archtrace_ebpf::abi::ident`] packs them.
@@ -83,7 +99,11 @@ mod tests {
         interpreters.learn_plain(7, b"/qemu");
         let rules = [rule("/qemu", 183), rule("/box", 62), rule("/box", 243)];
         let table = interpreters.table(7, &rules);
-        let of = |name: &[u8]| table.get(&hash_interpreter(7, name)).map(|known| (known.emulator, known.machine));
+        let of = |name: &[u8]| {
+            table
+                .get(&hash_interpreter(7, name))
+                .map(|known| (known.emulator, known.machine))
+        };
         assert_eq!(of(b"/bin/sh"), Some((0, 0)));
         assert_eq!(of(b"/qemu"), Some((1, 183)));
         assert_eq!(of(b"/box"), Some((1, 0)));

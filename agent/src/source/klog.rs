@@ -21,12 +21,18 @@ pub(crate) fn start(ebpf: &mut Ebpf) -> Option<KernelLog> {
         let readable = readable::watch(&logger).map_err(|error| error.to_string())?;
         Ok(KernelLog { logger, readable })
     });
-    logger.inspect_err(|error| tracing::warn!(error, "no log from the kernel side")).ok()
+    logger
+        .inspect_err(|error| tracing::warn!(error, "no log from the kernel side"))
+        .ok()
 }
 
 /// Passes them on for ever.
 pub(crate) async fn forward(log: Option<KernelLog>) {
-    let Some(KernelLog { mut logger, readable }) = log else {
+    let Some(KernelLog {
+        mut logger,
+        readable,
+    }) = log
+    else {
         return std::future::pending().await;
     };
     while let Ok(mut ready) = readable.readable().await {

@@ -31,7 +31,10 @@ pub(crate) struct MapsError {
 
 impl MapsError {
     fn new(name: &'static str, error: impl std::fmt::Display) -> Self {
-        Self { name, error: error.to_string() }
+        Self {
+            name,
+            error: error.to_string(),
+        }
     }
 }
 
@@ -53,7 +56,15 @@ impl Maps {
     /// what was counted since the last look is dated `now`.
     pub(crate) fn read_native(&self, now: SystemTime, mut each: impl FnMut(CellKey, Reading)) {
         for (key, cell) in self.native.iter().flatten() {
-            each(key, Reading { count: cell.count, cpu_ns: 0, processes: 0, last: now });
+            each(
+                key,
+                Reading {
+                    count: cell.count,
+                    cpu_ns: 0,
+                    processes: 0,
+                    last: now,
+                },
+            );
         }
     }
 
@@ -70,19 +81,47 @@ impl Maps {
         }
         for (key, cell) in cells {
             let processes = cell.processes;
-            let last = if processes > 0 { clock.now() } else { clock.wall(cell.last_ns) };
+            let last = if processes > 0 {
+                clock.now()
+            } else {
+                clock.wall(cell.last_ns)
+            };
             let cpu_ns = cell.cpu_ns + live.get(&key).copied().unwrap_or(0);
-            each(key, Reading { count: cell.count, cpu_ns, processes, last });
+            each(
+                key,
+                Reading {
+                    count: cell.count,
+                    cpu_ns,
+                    processes,
+                    last,
+                },
+            );
         }
     }
 
     /// One counter of what is not native, without the CPU time of tasks alive.
     pub(crate) fn read_one(&self, key: &CellKey, clock: Clock) -> Option<Reading> {
         if let Ok(cell) = self.native.get(key, 0) {
-            return Some(Reading { count: cell.count, cpu_ns: 0, processes: 0, last: clock.now() });
+            return Some(Reading {
+                count: cell.count,
+                cpu_ns: 0,
+                processes: 0,
+                last: clock.now(),
+            });
         }
-        let ForeignCell { count, cpu_ns, processes, last_ns, .. } = self.foreign.get(key, 0).ok()?;
-        Some(Reading { count, cpu_ns, processes, last: clock.wall(last_ns) })
+        let ForeignCell {
+            count,
+            cpu_ns,
+            processes,
+            last_ns,
+            ..
+        } = self.foreign.get(key, 0).ok()?;
+        Some(Reading {
+            count,
+            cpu_ns,
+            processes,
+            last: clock.wall(last_ns),
+        })
     }
 
     /// Whether any emulated task is alive.
@@ -109,7 +148,12 @@ impl Maps {
 
     /// What interpreter strings stand for, by their hash.
     pub(crate) fn set_interpreters(&mut self, known: &std::collections::HashMap<u64, Interpreter>) {
-        let stale: Vec<_> = self.interpreters.keys().flatten().filter(|hash| !known.contains_key(hash)).collect();
+        let stale: Vec<_> = self
+            .interpreters
+            .keys()
+            .flatten()
+            .filter(|hash| !known.contains_key(hash))
+            .collect();
         for hash in stale {
             let _ = self.interpreters.remove(&hash);
         }
@@ -141,7 +185,12 @@ impl Maps {
     }
 }
 
-fn take<M: TryFrom<Map, Error = MapError>>(ebpf: &mut Ebpf, name: &'static str) -> Result<M, MapsError> {
-    let map = ebpf.take_map(name).ok_or_else(|| MapsError::new(name, "the object has none"))?;
+fn take<M: TryFrom<Map, Error = MapError>>(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+) -> Result<M, MapsError> {
+    let map = ebpf
+        .take_map(name)
+        .ok_or_else(|| MapsError::new(name, "the object has none"))?;
     M::try_from(map).map_err(|error| MapsError::new(name, error))
 }

@@ -10,8 +10,10 @@ use std::path::Path;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
-const FILE_SYSTEMS: [(&str, &str); 2] =
-    [("tracefs", "/sys/kernel/tracing"), ("binfmt_misc", "/proc/sys/fs/binfmt_misc")];
+const FILE_SYSTEMS: [(&str, &str); 2] = [
+    ("tracefs", "/sys/kernel/tracing"),
+    ("binfmt_misc", "/proc/sys/fs/binfmt_misc"),
+];
 
 /// Mounts what is missing, privately. Must be called before any thread is started: a mount
 /// namespace belongs to a thread. What cannot be mounted is found missing later, by who needs it.
@@ -36,10 +38,15 @@ pub(crate) fn prepare() {
 
 /// Whether the kernel has this file system now (proc(5), /proc/filesystems).
 pub(crate) fn is_known(name: &str) -> bool {
-    std::fs::read_to_string("/proc/filesystems")
-        .is_ok_and(|known| known.lines().any(|line| line.split_whitespace().next_back() == Some(name)))
+    std::fs::read_to_string("/proc/filesystems").is_ok_and(|known| {
+        known
+            .lines()
+            .any(|line| line.split_whitespace().next_back() == Some(name))
+    })
 }
 
 fn has_content(path: &str) -> bool {
-    Path::new(path).read_dir().is_ok_and(|mut entries| entries.next().is_some())
+    Path::new(path)
+        .read_dir()
+        .is_ok_and(|mut entries| entries.next().is_some())
 }

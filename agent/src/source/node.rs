@@ -10,15 +10,21 @@ use archtrace_facts::text::escape;
 /// Reads it; `proc` is where procfs is mounted. What cannot be read stays empty.
 pub(crate) fn read(proc: &Path, name: &str) -> NodeInfo {
     let line = |path: &str| {
-        fs::read_to_string(proc.join(path)).map(|text| escape(text.trim().as_bytes())).unwrap_or_default()
+        fs::read_to_string(proc.join(path))
+            .map(|text| escape(text.trim().as_bytes()))
+            .unwrap_or_default()
     };
-    let page_size = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten();
+    let page_size = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE)
+        .ok()
+        .flatten();
     NodeInfo {
         name: name.to_owned(),
         uid: String::new(),
         arch: Arch::of_this_build(),
         kernel_release: line("sys/kernel/osrelease"),
-        cpu_model: fs::read_to_string(proc.join("cpuinfo")).map(|info| cpu_model(&info)).unwrap_or_default(),
+        cpu_model: fs::read_to_string(proc.join("cpuinfo"))
+            .map(|info| cpu_model(&info))
+            .unwrap_or_default(),
         page_size: page_size.and_then(|size| size.try_into().ok()).unwrap_or(0),
         boot_id: line("sys/kernel/random/boot_id"),
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -33,7 +39,11 @@ fn cpu_model(info: &str) -> String {
             (key.trim() == name).then(|| value.trim())
         })
     };
-    let model = match (field("model name"), field("CPU implementer"), field("CPU part")) {
+    let model = match (
+        field("model name"),
+        field("CPU implementer"),
+        field("CPU part"),
+    ) {
         (Some(name), _, _) => name.to_owned(),
         (None, Some(implementer), Some(part)) => format!("implementer {implementer} part {part}"),
         _ => String::new(),
@@ -48,8 +58,14 @@ mod tests {
     #[test]
     fn both_families_name_their_cpu() {
         for (info, model) in [
-            ("processor\t: 0\nmodel name\t: Some CPU @ 3 GHz\n", "Some CPU @ 3 GHz"),
-            ("processor : 0\nCPU implementer : 0x41\nCPU part : 0xd0c\n", "implementer 0x41 part 0xd0c"),
+            (
+                "processor\t: 0\nmodel name\t: Some CPU @ 3 GHz\n",
+                "Some CPU @ 3 GHz",
+            ),
+            (
+                "processor : 0\nCPU implementer : 0x41\nCPU part : 0xd0c\n",
+                "implementer 0x41 part 0xd0c",
+            ),
             ("", ""),
         ] {
             assert_eq!(cpu_model(info), model);
@@ -59,6 +75,8 @@ mod tests {
     #[test]
     fn this_node_is_read() {
         let node = read(Path::new("/proc"), "here");
-        assert!(!node.kernel_release.is_empty() && !node.boot_id.is_empty() && node.page_size >= 4096);
+        assert!(
+            !node.kernel_release.is_empty() && !node.boot_id.is_empty() && node.page_size >= 4096
+        );
     }
 }

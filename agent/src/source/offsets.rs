@@ -6,20 +6,24 @@ use archtrace_facts::arch::Arch;
 use super::btf::{Btf, BtfError};
 
 /// Why the programs cannot be told where things are.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum OffsetsError {
     /// The BTF itself.
     #[error(transparent)]
     Btf(#[from] BtfError),
+    /// aya's reading of it.
+    #[error("the kernel's BTF: {0}")]
+    Aya(#[from] aya::BtfError),
     /// Nothing works without this one.
     #[error("this kernel has no {0}")]
     Missing(&'static str),
 }
 
 /// The configuration, and what had to be left out.
-#[derive(Debug)]
 pub(crate) struct Offsets {
     pub(crate) config: Config,
+    /// What aya needs to know of the kernel's types.
+    pub(crate) types: aya::Btf,
     pub(crate) missing: Vec<String>,
 }
 
@@ -61,7 +65,14 @@ pub(crate) fn resolve(btf: &[u8], node: Arch) -> Result<Offsets, OffsetsError> {
             "this kernel has no {path}: relative names are shown as they were given"
         )),
     }
-    Ok(Offsets { config, missing })
+    let reduced = btf.reduced(&ATTACHED).ok_or(BtfError::Malformed(0))?;
+    let types = aya::Btf::parse(&reduced, aya::Endianness::default())?;
+    drop(reduced);
+    Ok(Offsets {
+        config,
+        types,
+        missing,
+    })
 }
 
 /// What the walk from a file to its path needs: all or nothing.
@@ -85,6 +96,16 @@ fn walk(btf: &Btf<'_>, config: &mut Config) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// What programs are attached to: functions, typedefs of tracepoints, the iterator.
+const ATTACHED: [&str; 6] = [
+    "security_bprm_check",
+    "bprm_execve",
+    "btf_trace_sched_process_exec",
+    "btf_trace_sched_process_fork",
+    "btf_trace_sched_process_free",
+    "bpf_iter_task",
+];
+
 const WANTED: [&str; 12] = [
     "linux_binprm",
     "file",
@@ -107,7 +128,7 @@ mod tests {
     #[test]
     fn this_kernel_has_all_of_them() {
         let bytes = std::fs::read(super::super::btf::VMLINUX).expect("a kernel with BTF");
-        let offsets = resolve(&bytes, Arch::Amd64).expect("all that is needed");
+        let offsets = resolve(&bytes, Arch::Amd64).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(offsets.missing, Vec::<String>::new());
         assert_eq!(offsets.config.can_walk, 1);
     }

@@ -38,7 +38,12 @@ const AT_EXECFN: u64 = 31;
 const PATH_MAX: usize = 4096;
 
 /// Looks at all processes. Those that vanish meanwhile, or may not be looked at, are left out.
-pub(crate) fn emulated(proc: &Path, node: Arch, rules: &[Rule], cgroups: &mut Cgroups) -> Vec<Emulated> {
+pub(crate) fn emulated(
+    proc: &Path,
+    node: Arch,
+    rules: &[Rule],
+    cgroups: &mut Cgroups,
+) -> Vec<Emulated> {
     let processes = match all_processes_with_root(proc) {
         Ok(processes) => processes,
         Err(error) => {
@@ -46,7 +51,10 @@ pub(crate) fn emulated(proc: &Path, node: Arch, rules: &[Rule], cgroups: &mut Cg
             return Vec::new();
         }
     };
-    processes.flatten().filter_map(|process| look_at(proc, &process, node, rules, cgroups)).collect()
+    processes
+        .flatten()
+        .filter_map(|process| look_at(proc, &process, node, rules, cgroups))
+        .collect()
 }
 
 fn look_at(
@@ -60,7 +68,11 @@ fn look_at(
     let exe = proc.join(pid.to_string()).join("exe");
     let running = read_linked(&exe)?;
     let given = exec_name(process)?;
-    let name = path::resolve(proc, pid, path::read(archtrace_ebpf::abi::path_kind::GIVEN, &given));
+    let name = path::resolve(
+        proc,
+        pid,
+        path::read(archtrace_ebpf::abi::path_kind::GIVEN, &given),
+    );
     let (name, found, ident) = guest(proc, pid, name)?;
     if (found.inode, found.dev) == (running.inode, running.dev) || Arch::of(ident) == node {
         return None;
@@ -70,7 +82,11 @@ fn look_at(
         .iter()
         .find(|rule| rule.claims(&found.head))
         .map(|rule| escape(&rule.interpreter))
-        .or_else(|| std::fs::read_link(&exe).ok().map(|path| escape(path.as_os_str().as_bytes())));
+        .or_else(|| {
+            std::fs::read_link(&exe)
+                .ok()
+                .map(|path| escape(path.as_os_str().as_bytes()))
+        });
     Some(Emulated {
         pid,
         cell: CellKey {
@@ -103,7 +119,14 @@ fn guest(proc: &Path, pid: u32, name: Name) -> Option<(Name, Found, Ident)> {
     let inner = read_head(proc, pid, &interpreter)?;
     let ident = Head::of(&inner.head).ident()?;
     let resolved = interpreter.is_absolute();
-    Some((Name { path: interpreter, resolved }, inner, ident))
+    Some((
+        Name {
+            path: interpreter,
+            resolved,
+        },
+        inner,
+        ident,
+    ))
 }
 
 /// The name that was given to `execve`: one string on the process's stack.

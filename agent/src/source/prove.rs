@@ -36,7 +36,8 @@ fn failing_exec(read: impl Fn() -> Result<u64, String>) -> Result<bool, String> 
     let fd = memfd_create(c"archtrace-proof", MFdFlags::MFD_CLOEXEC)
         .map_err(|error| format!("memfd_create: {error}"))?;
     let mut file = File::from(fd);
-    file.write_all(&header()).map_err(|error| format!("writing a file in memory: {error}"))?;
+    file.write_all(&header())
+        .map_err(|error| format!("writing a file in memory: {error}"))?;
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
     match Command::new(path).spawn() {
         Err(error) if error.raw_os_error() == Some(ENOEXEC) => Ok(read()? > before),

@@ -12,7 +12,10 @@ use super::mounts;
 
 /// The agent's own mount, then the node's: a `binfmt_misc` that was mounted after the container
 /// started is only seen there.
-const PLACES: [&str; 2] = ["/proc/sys/fs/binfmt_misc", "/proc/1/root/proc/sys/fs/binfmt_misc"];
+const PLACES: [&str; 2] = [
+    "/proc/sys/fs/binfmt_misc",
+    "/proc/1/root/proc/sys/fs/binfmt_misc",
+];
 
 /// Handlers on a node: a build node may have one for each machine QEMU knows.
 const MAX_HANDLERS: usize = 256;
@@ -55,7 +58,9 @@ pub(crate) fn read() -> Registry {
     }
     match place() {
         Some(place) => read_at(&place),
-        None => Registry::Hidden("binfmt_misc is not mounted where the agent can see it".to_owned()),
+        None => {
+            Registry::Hidden("binfmt_misc is not mounted where the agent can see it".to_owned())
+        }
     }
 }
 
@@ -72,7 +77,9 @@ pub(crate) fn read_at(place: &Path) -> Registry {
             continue;
         }
         // One that vanished meanwhile is no handler any more.
-        let Ok(content) = read_bounded(&entry.path()) else { continue };
+        let Ok(content) = read_bounded(&entry.path()) else {
+            continue;
+        };
         match Rule::parse(name.as_bytes(), &content) {
             Ok(rule) => rules.push(rule),
             Err(error) => tracing::warn!(%error, "left out"),
@@ -87,18 +94,25 @@ pub(crate) fn read_at(place: &Path) -> Registry {
 pub(crate) fn watch() -> Option<Inotify> {
     let place = place()?;
     let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).ok()?;
-    inotify.add_watch(&place, AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_DELETE).ok()?;
+    inotify
+        .add_watch(&place, AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_DELETE)
+        .ok()?;
     Some(inotify)
 }
 
 fn place() -> Option<PathBuf> {
-    PLACES.iter().map(PathBuf::from).find(|place| place.join("register").exists())
+    PLACES
+        .iter()
+        .map(PathBuf::from)
+        .find(|place| place.join("register").exists())
 }
 
 fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut content = Vec::new();
     let limit = u64::try_from(MAX_ENTRY_LEN).unwrap_or(u64::MAX);
-    fs::File::open(path)?.take(limit).read_to_end(&mut content)?;
+    fs::File::open(path)?
+        .take(limit)
+        .read_to_end(&mut content)?;
     Ok(content)
 }
 
@@ -116,12 +130,19 @@ mod tests {
             ("qemu", entry.as_bytes()),
             ("empty", b""),
             ("garbage", b"\xff\xfe\n\n\0"),
-            ("wine", b"enabled\ninterpreter /wine\nflags: \nextension .exe\n"),
+            (
+                "wine",
+                b"enabled\ninterpreter /wine\nflags: \nextension .exe\n",
+            ),
         ] {
             fs::write(place.path().join(name), content).expect("written");
         }
         let registry = read_at(place.path());
-        let names: Vec<_> = registry.rules().iter().map(|rule| rule.name.as_str()).collect();
+        let names: Vec<_> = registry
+            .rules()
+            .iter()
+            .map(|rule| rule.name.as_str())
+            .collect();
         assert_eq!(names, ["qemu", "wine"]);
     }
 

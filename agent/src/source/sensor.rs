@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use archtrace_facts::arch::Arch;
 use archtrace_facts::node::{Handler, Preflight};
-use aya::{Btf, Ebpf};
+use aya::Ebpf;
 
 use super::hooks::{self, AttachError};
 use super::maps::{Maps, MapsError};
@@ -27,9 +27,6 @@ pub(crate) enum SensorError {
     /// BTF without what is needed.
     #[error("this kernel cannot be watched: {0}")]
     Offsets(#[from] OffsetsError),
-    /// aya's reading of the same BTF.
-    #[error("this kernel's BTF: {0}")]
-    Btf(#[from] aya::BtfError),
     /// The programs.
     #[error(transparent)]
     Attach(#[from] AttachError),
@@ -46,7 +43,7 @@ impl SensorError {
 
     /// Whether this kernel is the reason.
     pub(crate) fn is_kernel(&self) -> bool {
-        matches!(self, Self::NoBtf { .. } | Self::Offsets(_) | Self::Btf(_))
+        matches!(self, Self::NoBtf { .. } | Self::Offsets(_))
     }
 }
 
@@ -71,15 +68,17 @@ impl Sensor {
     pub(crate) fn start(node: Arch, best_tier: u32, log: bool) -> Result<Self, SensorError> {
         let path = PathBuf::from(btf::VMLINUX);
         let bytes = std::fs::read(&path).map_err(|error| SensorError::NoBtf { path, error })?;
-        let offsets::Offsets { mut config, mut missing } = offsets::resolve(&bytes, node)?;
-        drop(bytes);
+        let offsets::Offsets {
+            mut config,
+            types,
+            mut missing,
+        } = offsets::resolve(&bytes, node)?;
         config.hash_seed = crate::sink::client::random();
-        let kernel_types = Btf::from_sys_fs()?;
-        let attached = hooks::attach(&config, &kernel_types, best_tier, log)?;
+        let attached = hooks::attach(&config, &types, best_tier, log)?;
         let attached_at = SystemTime::now();
         let mut ebpf = attached.ebpf;
         missing.extend(attached.missing);
-        let iterates = match tasks::load(&mut ebpf, &kernel_types) {
+        let iterates = match tasks::load(&mut ebpf, &types) {
             Ok(()) => true,
             Err(reason) => {
                 missing.push(format!(
@@ -91,10 +90,22 @@ impl Sensor {
         };
         let maps = Maps::take(&mut ebpf)?;
         let registry = registry::read();
-        let mut preflight =
-            Preflight { hooks: attached.hooks, missing, handlers: Vec::new(), binfmt: String::new() };
+        let mut preflight = Preflight {
+            hooks: attached.hooks,
+            missing,
+            handlers: Vec::new(),
+            binfmt: String::new(),
+        };
         describe_registry(&mut preflight, &registry);
-        Ok(Self { ebpf, maps, registry, preflight, attached_at, hash_seed: config.hash_seed, iterates })
+        Ok(Self {
+            ebpf,
+            maps,
+            registry,
+            preflight,
+            attached_at,
+            hash_seed: config.hash_seed,
+            iterates,
+        })
     }
 }
 

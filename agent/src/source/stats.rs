@@ -23,7 +23,12 @@ pub(crate) fn read_all(map: &PerCpuArray<MapData, u64>) -> Result<Stats, String>
     Ok(stats)
 }
 
-fn sum<T: std::borrow::Borrow<MapData>>(map: &PerCpuArray<T, u64>, index: u32) -> Result<u64, String> {
-    let values = map.get(&index, 0).map_err(|error| format!("map STATS[{index}]: {error}"))?;
+fn sum<T: std::borrow::Borrow<MapData>>(
+    map: &PerCpuArray<T, u64>,
+    index: u32,
+) -> Result<u64, String> {
+    let values = map
+        .get(&index, 0)
+        .map_err(|error| format!("map STATS[{index}]: {error}"))?;
     Ok(values.iter().sum())
 }

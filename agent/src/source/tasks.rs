@@ -20,16 +20,21 @@ pub(crate) fn iterate(ebpf: &mut Ebpf) -> Result<(), String> {
     let mut file = (|| {
         let link = program.attach()?;
         let link = program.take_link(link)?;
-        link.into_file().map_err(|error| {
-            ProgramError::IOError(std::io::Error::other(error))
-        })
+        link.into_file()
+            .map_err(|error| ProgramError::IOError(std::io::Error::other(error)))
     })()
     .map_err(|error| reason(&error))?;
     // It prints nothing; reading to the end is what makes it run.
-    file.read_to_end(&mut Vec::new()).map(drop).map_err(|error| format!("reading the task iterator: {error}"))
+    file.read_to_end(&mut Vec::new())
+        .map(drop)
+        .map_err(|error| format!("reading the task iterator: {error}"))
 }
 
 fn program(ebpf: &mut Ebpf) -> Result<&mut Iter, String> {
-    let program = ebpf.program_mut("iter_tasks").ok_or("the object has no iter_tasks")?;
-    program.try_into().map_err(|error: ProgramError| error.to_string())
+    let program = ebpf
+        .program_mut("iter_tasks")
+        .ok_or("the object has no iter_tasks")?;
+    program
+        .try_into()
+        .map_err(|error: ProgramError| error.to_string())
 }

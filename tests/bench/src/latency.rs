@@ -9,7 +9,7 @@ use archtrace_guests::Program;
 use archtrace_harness::world::World;
 use archtrace_proto::v1::query_client::QueryClient;
 use archtrace_proto::v1::{ExecutionMode, Filter, ListFactsRequest};
-use tonic::transport::Channel;
+use tonic::transport::{Channel, Endpoint};
 
 use crate::summary::{percentile, sorted};
 
@@ -22,9 +22,8 @@ pub(crate) fn print(world: &World, guests: usize) -> Result<()> {
         .build()?;
     let server = world.client().server;
     let values = runtime.block_on(async {
-        let mut client = QueryClient::connect(server)
-            .await
-            .context("reach the collector")?;
+        let channel = Endpoint::from_shared(server)?.connect().await;
+        let mut client = QueryClient::new(channel.context("reach the collector")?);
         let mut values = Vec::new();
         for i in 0..guests {
             let guest = world.program(format!("guest-{i}"), world.foreign(), Program::Exit(0))?;
