@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use archtrace_guests::{Isa, Program, build};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::binfmt::{self, Handler};
@@ -144,6 +145,33 @@ impl World {
         self.agent.as_mut().context("the agent does not run")
     }
 
+    /// What `archtrace nodes` says of this node.
+    ///
+    /// # Errors
+    /// If it is not listed.
+    pub fn node(&self) -> Result<Value> {
+        let nodes = self.client().ask(&["nodes"])?;
+        nodes
+            .into_iter()
+            .find(|node| node["node"] == NODE)
+            .context("the node is not listed")
+    }
+
+    /// Whether the kernel tells of every file of an exec (tiers 1 and 2), also of processes that
+    /// are gone a moment later.
+    ///
+    /// # Errors
+    /// If the node is not listed.
+    pub fn sees_headers(&self) -> Result<bool> {
+        let node = self.node()?;
+        let hooks = node["preflight"]["hooks"]
+            .as_array()
+            .context("the node has no hooks")?;
+        Ok(hooks
+            .iter()
+            .any(|hook| hook["name"] == "header" && hook["tier"] != 3))
+    }
+
     /// Starts the collector on its store, and waits until it answers.
     ///
     /// # Errors
@@ -167,7 +195,7 @@ impl World {
     /// If it does not.
     pub fn start_agent(&mut self) -> Result<()> {
         let client = self.client();
-        let attached = |client: &Client| -> Result<Option<serde_json::Value>> {
+        let attached = |client: &Client| -> Result<Option<Value>> {
             let nodes = client.ask(&["nodes"])?;
             Ok(nodes
                 .into_iter()

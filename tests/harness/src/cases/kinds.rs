@@ -1,5 +1,6 @@
 //! How a binary ran, or why it did not.
 
+use std::ffi::CString;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use archtrace_guests::{Ident, Isa, Program, header_only};
 
 use crate::process::Running;
 use crate::wait::eventually;
-use crate::world::{NODE, Place, World, run};
+use crate::world::{NODE, World, run};
 
 /// Generous, where the time is not what is asserted.
 pub(super) const SOON: Duration = Duration::from_secs(20);
@@ -201,9 +202,9 @@ pub(super) fn refused(
     arch: &str,
     cause: &str,
 ) -> Result<()> {
+    let lives = !world.sees_headers()?;
     for _ in 0..times {
-        let error = Command::new(binary).stdin(Stdio::null()).spawn().err();
-        let errno = error.context("it was not refused")?.raw_os_error();
+        let errno = attempt(binary, lives)?;
         ensure!(errno == Some(ENOEXEC), "execve returned {errno:?}");
     }
     let (fact, _) = world.counted(binary, "failed", times, SOON)?;
@@ -225,6 +226,19 @@ pub(super) fn refused(
     Ok(())
 }
 
+/// The error of `execve(binary)`, by a child or, if the process has to live on for its files to
+/// be looked at, by this process itself.
+fn attempt(binary: &str, lives: bool) -> Result<Option<i32>> {
+    if lives {
+        // Not by Command::exec, which has a shell try what the kernel refused.
+        let path = CString::new(binary)?;
+        let Err(error) = nix::unistd::execv(&path, &[&path]);
+        return Ok(Some(error as i32));
+    }
+    let error = Command::new(binary).stdin(Stdio::null()).spawn().err();
+    Ok(error.context("it was not refused")?.raw_os_error())
+}
+
 /// However a binary is named to `execve`, its absolute path is told.
 pub(super) fn relative(world: &mut World) -> Result<String> {
     let program = world.program("relative", world.foreign(), Program::Pause)?;
@@ -233,7 +247,7 @@ pub(super) fn relative(world: &mut World) -> Result<String> {
     let running = Running::start("guest", &mut command, None)?;
     world.counted(&program.display().to_string(), "emulated", 1, SOON)?;
     drop(running);
-    if world.place() == Place::Host && world.tier() != Some(1) {
+    if !world.sees_headers()? {
         return Ok("by a relative path".to_owned());
     }
 

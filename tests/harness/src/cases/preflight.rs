@@ -2,15 +2,12 @@
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::world::{NODE, World};
+use crate::world::World;
 
-/// Header and failure hook run in the tier that this kernel allows, and every hook was proven.
+/// Header and failure hook run in the tier that this kernel allows, and every hook was proven;
+/// but in tier 3 nothing sees headers.
 pub(super) fn hooks_are_proven(world: &mut World) -> Result<String> {
-    let nodes = world.client().ask(&["nodes"])?;
-    let node = nodes
-        .iter()
-        .find(|node| node["node"] == NODE)
-        .context("the node is not listed")?;
+    let node = world.node()?;
     let hooks = node["preflight"]["hooks"]
         .as_array()
         .with_context(|| format!("no hooks in {node}"))?;
@@ -21,7 +18,7 @@ pub(super) fn hooks_are_proven(world: &mut World) -> Result<String> {
             .find(|hook| hook["name"] == name)
             .with_context(|| format!("no hook {name} in {node}"))?;
         ensure!(
-            hook["proven"] == true,
+            hook["proven"] == true || (name == "header" && hook["tier"] == 3),
             "the hook {name} is not proven: {hook}"
         );
         told.push(format!(
