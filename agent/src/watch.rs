@@ -173,7 +173,7 @@ impl Watch {
         self.sensor
             .maps
             .read_foreign(Clock::look(), |key, reading| {
-                contents.table.read(key, reading)
+                contents.table.read(key, reading);
             });
         let news = contents.table.has_changes() || !contents.events.is_empty();
         drop(contents);
@@ -187,7 +187,7 @@ impl Watch {
         self.sensor
             .maps
             .read_native(SystemTime::now(), |key, reading| {
-                contents.table.read(key, reading)
+                contents.table.read(key, reading);
             });
         drop(contents);
         self.outbox.notify();

@@ -139,7 +139,6 @@ mod tests {
         Rule::parse(b"rule", content.as_bytes()).expect("well formed")
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "rows of a table")]
     fn check(
         seen: Observation<'_>,
         rules: &[Rule],

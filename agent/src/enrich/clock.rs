@@ -31,10 +31,9 @@ impl Clock {
     /// The wall-clock time of `bpf_ktime_get_ns` = `ns`.
     pub(crate) fn wall(self, ns: u64) -> SystemTime {
         let at = Duration::from_nanos(ns);
-        match self.monotonic.checked_sub(at) {
-            Some(ago) => self.wall.checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH),
-            None => self.wall,
-        }
+        let ago = self.monotonic.saturating_sub(at);
+        // Before 1970 only where nobody has set the clock yet; protobuf's times start there.
+        self.wall.checked_sub(ago).map_or(SystemTime::UNIX_EPOCH, |time| time.max(SystemTime::UNIX_EPOCH))
     }
 }
 

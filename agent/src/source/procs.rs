@@ -132,7 +132,7 @@ fn guest(proc: &Path, pid: u32, name: Name) -> Option<(Name, Found, Ident)> {
 /// The name that was given to `execve`: one string on the process's stack.
 fn exec_name(process: &Process) -> Option<Vec<u8>> {
     let address = *process.auxv().ok()?.get(&AT_EXECFN)?;
-    let memory: File = process.open_relative("mem").ok()?.into();
+    let memory: File = process.open_relative("mem").ok()?;
     let mut name = vec![0; PATH_MAX];
     // The string ends near the end of the stack, so that less than PATH_MAX may be there.
     let read = memory.read_at(&mut name, address).ok()?;
