@@ -1,27 +1,28 @@
 //! The watching side: moves what the kernel tells into the outbox.
 
+mod handlers;
+mod losses;
+mod sweep;
+
 use std::collections::HashSet;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use archtrace_ebpf::abi::{CellKey, Record, mode, stat};
+use archtrace_ebpf::abi::{Record, mode};
 use archtrace_facts::arch::Arch;
-use archtrace_facts::fact::{Loss, Stage};
-use nix::sys::inotify::Inotify;
-use tokio::io::unix::AsyncFd;
+use archtrace_facts::fact::Stage;
 use tokio::time::{MissedTickBehavior, interval};
 
+use self::handlers::{Changes, changed};
+use self::losses::Losses;
 use crate::enrich::cgroup::Cgroups;
 use crate::enrich::clock::Clock;
 use crate::enrich::exec;
 use crate::readable;
 use crate::sink::outbox::Outbox;
 use crate::source::interpreters::Interpreters;
-use crate::source::registry::{self, Registry};
-use crate::source::sensor::{Sensor, describe_registry};
-use crate::source::stats::Stats;
+use crate::source::sensor::Sensor;
 use crate::source::{procs, tasks};
 
 /// Counters of what is not native: exact within a second, so looked at more often than that.
@@ -45,8 +46,8 @@ pub(crate) struct Watch {
     proc: PathBuf,
     cgroups: Cgroups,
     interpreters: Interpreters,
-    stats: Stats,
-    stats_read: SystemTime,
+    changes: Option<Changes>,
+    losses: Losses,
     /// Cgroups that the last sweep did not find; gone for good if the next does not either.
     missing: HashSet<u64>,
 }
@@ -55,7 +56,7 @@ impl Watch {
     /// `proc` is where procfs is mounted.
     pub(crate) fn new(sensor: Sensor, outbox: Outbox, node: Arch, proc: PathBuf) -> Self {
         let cgroups = Cgroups::new(&proc);
-        let stats = sensor.maps.stats().unwrap_or_default();
+        let losses = Losses::new(sensor.attached_at);
         let mut watch = Self {
             sensor,
             outbox,
@@ -63,8 +64,8 @@ impl Watch {
             proc,
             cgroups,
             interpreters: Interpreters::default(),
-            stats,
-            stats_read: SystemTime::now(),
+            changes: Changes::watch(),
+            losses,
             missing: HashSet::new(),
         };
         watch.tell_interpreters();
@@ -79,7 +80,6 @@ impl Watch {
     /// Watches until something that must not fail does.
     pub(crate) async fn run(mut self) -> io::Result<()> {
         let records = readable::watch(&self.sensor.maps.records)?;
-        let mut changes = watch_registry();
         let mut foreign = every(FOREIGN_INTERVAL);
         let mut native = every(NATIVE_INTERVAL);
         let mut sample = every(SAMPLE_INTERVAL);
@@ -93,15 +93,13 @@ impl Watch {
                         ready.clear_ready();
                     }
                 }
-                () = changed(changes.as_ref()) => self.read_registry(),
+                () = changed(self.changes.as_ref()) => self.read_registry(),
                 _ = foreign.tick() => self.read_foreign(),
                 _ = native.tick() => self.read_native(),
                 _ = sample.tick() => self.sample(),
                 _ = reread.tick() => {
                     self.read_registry();
-                    if changes.is_none() {
-                        changes = watch_registry();
-                    }
+                    self.losses.read_missed(&self.sensor);
                 }
                 _ = sweep.tick() => self.sweep(),
             }
@@ -131,7 +129,7 @@ impl Watch {
     fn take_record(&mut self, record: &Record, path: &[u8], clock: Clock) {
         if record.key.mode == mode::INTERPRETED {
             // Asked what an interpreter is; the answer must not be older than the question.
-            self.read_registry();
+            self.refresh_registry();
         }
         let rules = self.sensor.registry.rules();
         let told = exec::tell(
@@ -153,7 +151,7 @@ impl Watch {
             named.is_err()
         };
         if full {
-            self.lose(Stage::FactTable, 1);
+            self.losses.add(Stage::FactTable, 1);
         }
         if told.reads_scripts
             && let Some(name) = record.interpreter()
@@ -168,8 +166,11 @@ impl Watch {
     }
 
     fn read_foreign(&mut self) {
-        self.read_stats();
+        let losses = self.losses.take(&self.sensor);
         let mut contents = self.outbox.lock();
+        for loss in losses {
+            contents.events.push_loss(loss);
+        }
         self.sensor
             .maps
             .read_foreign(Clock::look(), |key, reading| {
@@ -201,55 +202,6 @@ impl Watch {
             }
             self.read_foreign();
         }
-    }
-
-    /// What the programs dropped since the last look.
-    fn read_stats(&mut self) {
-        let now = SystemTime::now();
-        match self.sensor.maps.stats() {
-            Ok(stats) => {
-                let before = std::mem::replace(&mut self.stats, stats);
-                for (stage, index) in LOSSES {
-                    let lost = stats[index as usize].saturating_sub(before[index as usize]);
-                    if lost > 0 {
-                        self.lose(stage, lost);
-                    }
-                }
-            }
-            Err(error) => tracing::error!(error, "losses in the kernel are not known"),
-        }
-        self.stats_read = now;
-    }
-
-    fn lose(&mut self, stage: Stage, count: u64) {
-        tracing::warn!(%stage, count, "records were lost");
-        let loss = Loss {
-            stage,
-            count,
-            since: self.stats_read,
-            until: SystemTime::now(),
-        };
-        self.outbox.lock().events.push_loss(loss);
-    }
-
-    fn read_registry(&mut self) {
-        let registry = registry::read();
-        if registry == self.sensor.registry {
-            return;
-        }
-        if let Registry::Seen(rules) = &registry {
-            tracing::info!(handlers = rules.len(), "binfmt_misc changed");
-        }
-        describe_registry(&mut self.outbox.lock().preflight, &registry);
-        self.sensor.registry = registry;
-        self.tell_interpreters();
-    }
-
-    fn tell_interpreters(&mut self) {
-        let table = self
-            .interpreters
-            .table(self.sensor.hash_seed, self.sensor.registry.rules());
-        self.sensor.maps.set_interpreters(&table);
     }
 
     /// Takes in the processes that were there before.
@@ -284,81 +236,15 @@ impl Watch {
                 .name(process.cell, process.key, now)
                 .is_err()
             {
-                self.lose(Stage::FactTable, 1);
+                self.losses.add(Stage::FactTable, 1);
             }
         }
         self.read_foreign();
     }
-
-    /// Gives up the counters of cgroups that are gone, so that a node that runs for months does
-    /// not fill its maps with the dead. Twice missing, because a walk may just miss one.
-    fn sweep(&mut self) {
-        let alive: HashSet<u64> = self.cgroups.walk().keys().copied().collect();
-        if alive.is_empty() {
-            return;
-        }
-        let mut dead = Vec::new();
-        let mut missing = HashSet::new();
-        let mut contents = self.outbox.lock();
-        let look = |key: CellKey, processes: u64| {
-            if !alive.contains(&key.cgroup) && processes == 0 {
-                if self.missing.contains(&key.cgroup) {
-                    dead.push(key);
-                }
-                missing.insert(key.cgroup);
-            }
-        };
-        self.sensor.maps.each_key(look);
-        for key in &dead {
-            // What it counted last must be in its fact before it goes.
-            if let Some(reading) = self.sensor.maps.read_one(key, Clock::look()) {
-                contents.table.read(*key, reading);
-            }
-            contents.table.forget(*key);
-            self.sensor.maps.remove(key);
-        }
-        drop(contents);
-        self.missing = missing;
-        self.outbox.notify();
-    }
 }
-
-/// Which statistic means a loss, and where.
-const LOSSES: [(Stage, u32); 6] = [
-    (Stage::KernelMap, stat::OTHER_NATIVE),
-    (Stage::KernelMap, stat::OTHER_FOREIGN),
-    (Stage::RingBuffer, stat::LOST_RING),
-    (Stage::InFlight, stat::LOST_FLIGHT),
-    (Stage::TaskMap, stat::LOST_TASK),
-    (Stage::ProgramMissed, stat::MISSED_RETURN),
-];
 
 fn every(period: Duration) -> tokio::time::Interval {
     let mut interval = interval(period);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     interval
-}
-
-/// A handle that tells of changes of the registry, where the kernel does.
-struct Changes {
-    inotify: Inotify,
-    readable: AsyncFd<OwnedFd>,
-}
-
-fn watch_registry() -> Option<Changes> {
-    let inotify = registry::watch()?;
-    let readable = readable::watch(&inotify).ok()?;
-    Some(Changes { inotify, readable })
-}
-
-/// Waits until the registry was written to; for ever where that is not told.
-async fn changed(changes: Option<&Changes>) {
-    let Some(Changes { inotify, readable }) = changes else {
-        return std::future::pending().await;
-    };
-    if let Ok(mut ready) = readable.readable().await {
-        // What changed does not matter: all of it is read again.
-        while inotify.read_events().is_ok_and(|events| !events.is_empty()) {}
-        ready.clear_ready();
-    }
 }

@@ -33,7 +33,11 @@ impl Clock {
         let at = Duration::from_nanos(ns);
         let ago = self.monotonic.saturating_sub(at);
         // Before 1970 only where nobody has set the clock yet; protobuf's times start there.
-        self.wall.checked_sub(ago).map_or(SystemTime::UNIX_EPOCH, |time| time.max(SystemTime::UNIX_EPOCH))
+        self.wall
+            .checked_sub(ago)
+            .map_or(SystemTime::UNIX_EPOCH, |time| {
+                time.max(SystemTime::UNIX_EPOCH)
+            })
     }
 }
 

@@ -12,13 +12,10 @@
 
 use archtrace_ebpf::abi::{Config, stat};
 use archtrace_facts::node::HookReport;
-use aya::programs::{
-    BtfTracePoint, FEntry, FExit, KProbe, Program, ProgramError, RawTracePoint, TracePoint,
-};
 use aya::{Btf, Ebpf, EbpfError, EbpfLoader};
 
 use super::prove::{self, Proof};
-use super::stats;
+use super::{programs, stats};
 
 /// Why the agent cannot watch at all.
 #[derive(Debug, thiserror::Error)]
@@ -219,26 +216,26 @@ fn first_that_works(
     for Way {
         mechanism,
         tier,
-        programs,
+        programs: names,
     } in ways
     {
         if *tier < best_tier {
             reasons.push(format!("{mechanism}: not tried, as asked for"));
             continue;
         }
-        if let Err(reason) = programs
+        if let Err(reason) = names
             .iter()
-            .try_for_each(|name| attach_one(ebpf, btf, name))
+            .try_for_each(|name| programs::attach(ebpf, btf, name))
         {
             reasons.push(format!("{mechanism}: {reason}"));
-            detach(ebpf, programs);
+            programs::detach(ebpf, names);
             continue;
         }
         let proven = match proof.map(|stat| prove::try_out(|| stats::read_one(ebpf, stat))) {
             None | Some(Proof::Fired) => true,
             Some(Proof::Silent) => {
                 reasons.push(format!("{mechanism}: attached, but did not fire"));
-                detach(ebpf, programs);
+                programs::detach(ebpf, names);
                 continue;
             }
             Some(Proof::Impossible(reason)) => {
@@ -256,123 +253,6 @@ fn first_that_works(
         });
     }
     Err(reasons)
-}
-
-/// Loads and attaches one program to what its section names.
-fn attach_one(ebpf: &mut Ebpf, btf: &Btf, name: &str) -> Result<(), String> {
-    let program = ebpf
-        .program_mut(name)
-        .ok_or_else(|| format!("the object has no {name}"))?;
-    let attached = match program {
-        Program::FEntry(program) => fentry(program, btf),
-        Program::FExit(program) => fexit(program, btf),
-        Program::KProbe(program) => kprobe(program, name),
-        Program::TracePoint(program) => tracepoint(program, name),
-        Program::BtfTracePoint(program) => btf_tracepoint(program, btf, name),
-        Program::RawTracePoint(program) => raw_tracepoint(program, name),
-        _ => return Err(format!("{name} is of an unexpected kind")),
-    };
-    attached.map_err(|error| reason(&error))
-}
-
-const PASS: &str = "security_bprm_check";
-const RETURN: &str = "bprm_execve";
-
-fn fentry(program: &mut FEntry, btf: &Btf) -> Result<(), ProgramError> {
-    program.load(PASS, btf)?;
-    program.attach().map(drop)
-}
-
-fn fexit(program: &mut FExit, btf: &Btf) -> Result<(), ProgramError> {
-    program.load(RETURN, btf)?;
-    program.attach().map(drop)
-}
-
-fn kprobe(program: &mut KProbe, name: &str) -> Result<(), ProgramError> {
-    program.load()?;
-    program
-        .attach(
-            if name.starts_with("header") {
-                PASS
-            } else {
-                RETURN
-            },
-            0,
-        )
-        .map(drop)
-}
-
-fn tracepoint(program: &mut TracePoint, name: &str) -> Result<(), ProgramError> {
-    program.load()?;
-    let event = if name.ends_with("at") {
-        "sys_exit_execveat"
-    } else {
-        "sys_exit_execve"
-    };
-    program.attach("syscalls", event).map(drop)
-}
-
-fn btf_tracepoint(program: &mut BtfTracePoint, btf: &Btf, name: &str) -> Result<(), ProgramError> {
-    program.load(scheduler_event(name), btf)?;
-    program.attach().map(drop)
-}
-
-fn raw_tracepoint(program: &mut RawTracePoint, name: &str) -> Result<(), ProgramError> {
-    program.load()?;
-    program.attach(scheduler_event(name)).map(drop)
-}
-
-fn scheduler_event(program: &str) -> &'static str {
-    match program.split('_').next() {
-        Some("fork") => "sched_process_fork",
-        Some("free") => "sched_process_free",
-        _ => "sched_process_exec",
-    }
-}
-
-fn detach(ebpf: &mut Ebpf, programs: &[&str]) {
-    for name in programs {
-        // Not loaded is fine: an earlier step failed. Unloading drops its links too.
-        let _ = match ebpf.program_mut(name) {
-            Some(Program::FEntry(program)) => program.unload(),
-            Some(Program::FExit(program)) => program.unload(),
-            Some(Program::KProbe(program)) => program.unload(),
-            Some(Program::TracePoint(program)) => program.unload(),
-            Some(Program::BtfTracePoint(program)) => program.unload(),
-            Some(Program::RawTracePoint(program)) => program.unload(),
-            _ => Ok(()),
-        };
-    }
-}
-
-/// A program's error in one line; the verifier's log goes to the debug log.
-pub(crate) fn reason(error: &ProgramError) -> String {
-    match error {
-        ProgramError::LoadError {
-            io_error,
-            verifier_log,
-        } => {
-            tracing::debug!(log = %verifier_log, "verifier");
-            let log = verifier_log.to_string();
-            let last = log.lines().rev().find(|line| {
-                // What follows the reason is statistics.
-                !["processed", "stack depth", "verification time"]
-                    .iter()
-                    .any(|word| line.starts_with(word))
-                    && !line.is_empty()
-            });
-            match last {
-                Some(line) => format!("not loaded: {io_error} ({line})"),
-                None => format!("not loaded: {io_error}"),
-            }
-        }
-        other => other
-            .to_string()
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .to_owned(),
-    }
 }
 
 fn load_reason(error: &EbpfError) -> String {

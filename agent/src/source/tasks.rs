@@ -5,7 +5,7 @@ use std::io::Read as _;
 use aya::programs::{Iter, ProgramError};
 use aya::{Btf, Ebpf};
 
-use super::hooks::reason;
+use super::programs::reason;
 
 /// Loads the iterator; it runs only when [`iterate`] is called.
 pub(crate) fn load(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), String> {
