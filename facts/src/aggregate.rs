@@ -27,7 +27,8 @@ pub struct Reading {
 pub struct Changes {
     /// Facts that are new or have new numbers.
     pub upserts: Vec<Fact>,
-    /// Facts that are not kept any more.
+    /// Facts that are not kept any more. Their last numbers are among `upserts`, which are to be
+    /// taken in first.
     pub removed: Vec<FactId>,
 }
 
@@ -37,7 +38,8 @@ pub struct Table<C> {
     counters: HashMap<C, Counter>,
     facts: HashMap<FactId, Entry>,
     dirty: HashSet<FactId>,
-    removed: HashSet<FactId>,
+    /// Facts that were given up, which nobody was told of yet.
+    removed: HashMap<FactId, Fact>,
     capacity: usize,
 }
 
@@ -67,7 +69,7 @@ impl<C: Copy + Eq + Hash> Table<C> {
             counters: HashMap::new(),
             facts: HashMap::new(),
             dirty: HashSet::new(),
-            removed: HashSet::new(),
+            removed: HashMap::new(),
             capacity,
         }
     }
@@ -112,15 +114,17 @@ impl<C: Copy + Eq + Hash> Table<C> {
         if !self.facts.contains_key(&id) && self.facts.len() >= self.capacity {
             return Err(Full);
         }
+        let given_up = self.removed.remove(&id);
         let entry = self.facts.entry(id).or_insert_with(|| Entry {
-            fact: Fact {
+            // One that was given up a moment ago goes on where it was.
+            fact: given_up.unwrap_or(Fact {
                 key,
                 count: 0,
                 processes: 0,
                 cpu_ns: 0,
                 first_seen: time,
                 last_seen: time,
-            },
+            }),
             counters: 0,
         });
         entry.counters += 1;
@@ -133,7 +137,6 @@ impl<C: Copy + Eq + Hash> Table<C> {
         counter.fact = Some(id);
         let so_far = counter.reading;
         entry.add(Reading::zero(time), so_far);
-        self.removed.remove(&id);
         self.dirty.insert(id);
         Ok(())
     }
@@ -178,12 +181,13 @@ impl<C: Copy + Eq + Hash> Table<C> {
         };
         entry.fact.processes = entry.fact.processes.saturating_sub(reading.processes);
         entry.counters -= 1;
-        if entry.counters == 0 {
-            self.facts.remove(&id);
-            self.dirty.remove(&id);
-            self.removed.insert(id);
-        } else {
+        if entry.counters > 0 {
             self.dirty.insert(id);
+            return;
+        }
+        self.dirty.remove(&id);
+        if let Some(Entry { fact, .. }) = self.facts.remove(&id) {
+            self.removed.insert(id, fact);
         }
     }
 
@@ -202,24 +206,30 @@ impl<C: Copy + Eq + Hash> Table<C> {
         for id in &ids {
             self.dirty.remove(id);
         }
-        let upserts = ids
+        let mut upserts: Vec<_> = ids
             .iter()
             .filter_map(|id| self.facts.get(id))
-            .map(|entry| entry.fact.clone());
+            .map(|entry| entry.fact.clone())
+            .collect();
+        let given_up: Vec<_> = self
+            .removed
+            .keys()
+            .copied()
+            .take(limit - upserts.len())
+            .collect();
+        upserts.extend(given_up.iter().filter_map(|id| self.removed.remove(id)));
         Changes {
-            upserts: upserts.collect(),
-            removed: std::mem::take(&mut self.removed).into_iter().collect(),
+            upserts,
+            removed: given_up,
         }
     }
 
-    /// All facts; nothing counts as changed afterwards.
+    /// All facts, also those whose removal is yet to be told; nothing else counts as changed
+    /// afterwards.
     pub fn take_snapshot(&mut self) -> Vec<Fact> {
         self.dirty.clear();
-        self.removed.clear();
-        self.facts
-            .values()
-            .map(|entry| entry.fact.clone())
-            .collect()
+        let kept = self.facts.values().map(|entry| &entry.fact);
+        kept.chain(self.removed.values()).cloned().collect()
     }
 
     fn is_native(&self, id: FactId) -> bool {
@@ -321,11 +331,24 @@ mod tests {
         let fact = &table.take_changes(10).upserts[0];
         assert_eq!((fact.count, fact.cpu_ns, fact.processes), (10, 20, 1));
         table.forget(2);
+        // Its last numbers go with it, and a snapshot in between does not lose them.
+        assert_eq!(table.take_snapshot()[0].count, 10);
         let changes = table.take_changes(10);
-        assert_eq!(
-            (changes.upserts.len(), changes.removed),
-            (0, vec![key("/a").id()])
-        );
+        assert_eq!(changes.upserts[0].count, 10);
+        assert_eq!(changes.removed, [key("/a").id()]);
+        assert!(!table.has_changes());
+    }
+
+    #[test]
+    fn a_fact_that_comes_back_before_its_removal_was_told_goes_on() {
+        let mut table = Table::new(10);
+        table.name(1, key("/a"), at(1)).expect("room");
+        table.read(1, reading(5, 10, 0, 2));
+        table.forget(1);
+        table.name(2, key("/a"), at(3)).expect("room");
+        table.read(2, reading(1, 1, 0, 3));
+        let changes = table.take_changes(10);
+        assert_eq!((changes.upserts[0].count, changes.removed.len()), (6, 0));
     }
 
     #[test]

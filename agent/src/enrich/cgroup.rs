@@ -63,6 +63,19 @@ impl Cgroups {
         self.known.get(&id).cloned()
     }
 
+    /// A process of the cgroup at `path`, as [`Cgroups::path`] told it, that is alive.
+    pub(crate) fn a_process(&self, path: &str) -> Option<u32> {
+        let procs = self
+            .root
+            .as_deref()?
+            .join(path.trim_start_matches('/'))
+            .join("cgroup.procs");
+        fs::read_to_string(procs)
+            .ok()?
+            .lines()
+            .find_map(|pid| pid.parse().ok())
+    }
+
     /// Id and path of the cgroup that a process is in now.
     pub(crate) fn of(&mut self, pid: u32) -> Option<(u64, String)> {
         let path = self.of_process(pid)?;

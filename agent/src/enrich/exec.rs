@@ -45,7 +45,8 @@ pub(crate) fn tell(
 ) -> Told {
     let CellKey { cgroup, mode, .. } = record.key;
     let asked = mode == mode::INTERPRETED;
-    let mut guest = guest(record, bytes, node, proc);
+    let cgroup = cgroups.path(cgroup, record.pid).unwrap_or_default();
+    let mut guest = guest(record, bytes, node, proc, cgroups, &cgroup);
     let interpreter = record.interpreter();
     let verdict = decide(
         node,
@@ -68,7 +69,7 @@ pub(crate) fn tell(
         arch = Head::of(&record.head).ident().map_or(arch, Arch::of);
     }
     let key = FactKey {
-        cgroup: cgroups.path(cgroup, record.pid).unwrap_or_default(),
+        cgroup,
         binary: escape(guest.name.path.as_os_str().as_bytes()),
         path_resolved: guest.name.resolved,
         arch,
@@ -97,14 +98,29 @@ pub(crate) fn tell(
 }
 
 /// The guest as the kernel saw it, or where it did not, as its file still says.
-fn guest(record: &Record, bytes: &[u8], node: Arch, proc: &Path) -> Guest {
+fn guest(
+    record: &Record,
+    bytes: &[u8],
+    node: Arch,
+    proc: &Path,
+    cgroups: &Cgroups,
+    cgroup: &str,
+) -> Guest {
     let key = &record.key;
     let name = path::resolve(proc, record.pid, path::read(record.path_kind, bytes));
     let head = head_of(key).or_else(|| Some(Head::of(&record.head)));
     if key.ident & ident::HASHED == 0 {
         return Guest { name, head };
     }
-    let Some(found) = files::read_head(proc, record.pid, &name.path) else {
+    // A process whose exec failed is soon gone; another of its container sees the same files.
+    let (pid, found) = match files::read_head(proc, record.pid, &name.path) {
+        Some(found) => (record.pid, Some(found)),
+        None => match cgroups.a_process(cgroup) {
+            Some(pid) if name.resolved => (pid, files::read_head(proc, pid, &name.path)),
+            _ => (record.pid, None),
+        },
+    };
+    let Some(found) = found else {
         return Guest {
             name,
             head: head_of(key),
@@ -113,8 +129,7 @@ fn guest(record: &Record, bytes: &[u8], node: Arch, proc: &Path) -> Guest {
     // A script may lead to a foreign interpreter, which is then the guest.
     if let Some(interpreter) = shebang(&found.head) {
         let interpreter = PathBuf::from(std::ffi::OsStr::from_bytes(interpreter));
-        let inner =
-            files::read_head(proc, record.pid, &interpreter).map(|found| Head::of(&found.head));
+        let inner = files::read_head(proc, pid, &interpreter).map(|found| Head::of(&found.head));
         if let Some(Head::Elf(ident)) = inner
             && Arch::of(ident) != node
         {
