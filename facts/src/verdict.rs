@@ -53,7 +53,8 @@ pub fn decide(node: Arch, rules: &[Rule], seen: Observation<'_>) -> Verdict {
     let arch = ident.map_or(Arch::Unknown, Arch::of);
     if errno.is_some() {
         let cause = match ident {
-            Some(_) if !is_of_family(node, arch) => Cause::ForeignElf,
+            // A file that ends before e_machine has EM_NONE there, which is no machine.
+            Some(_) if arch != Arch::Unknown && !is_of_family(node, arch) => Cause::ForeignElf,
             _ => Cause::Other,
         };
         return Verdict {
@@ -227,6 +228,11 @@ mod tests {
             seen(ENOEXEC, amd64, None, true),
             &none,
             ("failed", "amd64", None, Some("other")),
+        );
+        check(
+            seen(ENOEXEC, elf(0, Class::Elf64), None, true),
+            &none,
+            ("failed", "unknown", None, Some("other")),
         );
         check(
             seen(ENOEXEC, i386, None, true),

@@ -47,7 +47,8 @@ fn exact(world: &World, program: &Path, times: u32) -> Result<String> {
 /// Counts of native binaries are exact within a minute, and none makes an event.
 pub(super) fn native(world: &mut World) -> Result<String> {
     let times = if world.place() == Place::Vm {
-        10_000
+        // An emulated CPU needs minutes for more.
+        2_000
     } else {
         100_000
     };
