@@ -2,6 +2,10 @@
 
 use std::io::Read as _;
 use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::support::{Collector, archtrace};
 
@@ -64,13 +68,9 @@ fn help_explains_exit_codes() {
 #[test]
 fn a_closed_pipe_is_no_failure() {
     let collector = Collector::filled();
-    let url = collector.archtrace(&[]);
-    let url = url
-        .get_envs()
-        .find_map(|(name, value)| (name == "ARCHTRACE_SERVER").then_some(value?));
     let mut child = Command::new(env!("CARGO_BIN_EXE_archtrace"))
         .args(["emulated", "--watch", "0.1", "-o", "json"])
-        .env("ARCHTRACE_SERVER", url.expect("set"))
+        .env("ARCHTRACE_SERVER", collector.url())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -88,4 +88,38 @@ fn a_closed_pipe_is_no_failure() {
         (output.status.code(), output.stderr.as_slice()),
         (Some(0), &b""[..])
     );
+}
+
+/// Watches for a while and is interrupted; returns what came out.
+fn watch(server: &str, signal: Signal) -> String {
+    let child = Command::new(env!("CARGO_BIN_EXE_archtrace"))
+        .args(["emulated", "--watch", "0.1", "--server", server])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    // Long enough for a busy machine to ask twice.
+    std::thread::sleep(Duration::from_secs(2));
+    kill(
+        Pid::from_raw(i32::try_from(child.id()).expect("a pid")),
+        signal,
+    )
+    .expect("it runs");
+    let output = child.wait_with_output().expect("ends");
+    assert_eq!(output.status.code(), Some(0));
+    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+}
+
+#[test]
+fn watching_goes_on_until_it_is_interrupted() {
+    let collector = Collector::filled();
+    for (server, words) in [
+        (collector.url(), "/bin/running"),
+        ("http://127.0.0.1:1", "Trying again"),
+    ] {
+        for signal in [Signal::SIGINT, Signal::SIGTERM] {
+            let told = watch(server, signal);
+            assert!(told.matches(words).count() >= 2, "{told}");
+        }
+    }
 }

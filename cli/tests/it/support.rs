@@ -34,6 +34,10 @@ impl Collector {
         Self::start(true)
     }
 
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// The program, asking this collector.
     pub(crate) fn archtrace(&self, args: &[&str]) -> Command {
         let mut command = archtrace(args);

@@ -1,5 +1,7 @@
 //! The protocol, over a real socket.
 
+use std::time::Duration;
+
 use archtrace_facts::report::UpdateKind::{Delta, SnapshotChunk, SnapshotEnd};
 use archtrace_proto::v1;
 use archtrace_proto::v1::query_client::QueryClient;
@@ -50,7 +52,7 @@ async fn facts_and_events_are_acknowledged() {
         (1 << 20, 0)
     );
     let heartbeat = welcome.heartbeat_interval.map(|interval| interval.seconds);
-    assert_eq!(heartbeat, Some(1));
+    assert_eq!(heartbeat, Some(10));
     let chunk = update(SnapshotChunk, 0, 3, vec![fact("/a", 1), fact("/b", 2)]);
     assert_eq!(agent.update(&chunk).await.expect("taken"), ack(0, 0));
     assert_eq!(known(&collector).await, [], "not before the end");
@@ -201,7 +203,7 @@ async fn the_newest_stream_of_a_node_speaks() {
 
 #[tokio::test]
 async fn silence_ends_a_stream() {
-    let collector = Collector::start().await;
+    let collector = Collector::with_heartbeat(Duration::from_secs(1)).await;
     let (mut agent, _) = Agent::attach(&collector.url(), &hello("n", 1)).await;
     refused(agent.next().await, Code::DeadlineExceeded, "3 heartbeats");
 }

@@ -21,7 +21,7 @@ impl Process {
                 "--listen",
                 listen,
                 "--heartbeat-interval",
-                "1s",
+                "10s",
                 "--log",
                 "info",
             ])

@@ -170,7 +170,7 @@ async fn health_and_reflection_are_served() {
 
 #[tokio::test]
 async fn nodes_and_the_collector_tell_how_they_are() {
-    let collector = Collector::start().await;
+    let collector = Collector::with_heartbeat(Duration::from_secs(1)).await;
     let (agent, _) = Agent::attach(&collector.url(), &hello("n", 1)).await;
     let mut query = QueryClient::new(channel(&collector.url()).await);
     let mut state = async || {

@@ -149,12 +149,15 @@ pub(crate) struct Collector {
 
 impl Collector {
     pub(crate) async fn start() -> Self {
+        Self::with_heartbeat(Duration::from_secs(10)).await
+    }
+
+    pub(crate) async fn with_heartbeat(heartbeat: Duration) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let store = SqliteStore::open(&dir.path().join("store.db")).expect("opens");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let shutdown = CancellationToken::new();
-        let heartbeat = Duration::from_secs(1);
         let serving = serve::serve(
             listener,
             store,

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
+use super::schema::STATEMENTS;
 use super::writer::{Failure, failed};
 use crate::store::StoreError;
 
@@ -24,6 +25,7 @@ impl Readers {
         let open = |_| {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let connection = Connection::open_with_flags(path, flags)?;
+            connection.set_prepared_statement_cache_capacity(STATEMENTS);
             connection.busy_timeout(std::time::Duration::from_secs(5))?;
             Ok(connection)
         };

@@ -10,12 +10,17 @@ const MIGRATIONS: [&str; 1] = [include_str!("schema/1.sql")];
 
 const NEWEST: u32 = MIGRATIONS.len() as u32;
 
+/// Statements that a connection keeps prepared: all that the writer has, and for readers as many
+/// combinations of conditions as people usually ask for.
+pub(super) const STATEMENTS: usize = 64;
+
 /// Opens a file for writing and brings it to the newest version, in one transaction.
 pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     let mut connection = Connection::open(path)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // Another process may look into the file (a backup, the sqlite3 shell).
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     let transaction =
