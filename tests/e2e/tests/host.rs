@@ -8,10 +8,14 @@ use std::process::ExitCode;
 use std::{env, fs};
 
 use anyhow::{Context as _, Result};
-use archtrace_harness::cases;
 use archtrace_harness::world::{Config, Place, World};
+use archtrace_harness::{cases, descriptor};
 
 fn main() -> ExitCode {
+    if let Err(error) = descriptor::serve() {
+        eprintln!("{error:#}");
+        return ExitCode::FAILURE;
+    }
     let Some(programs) = env::var_os("ARCHTRACE_PROGRAMS").map(PathBuf::from) else {
         println!(
             "skipped: ARCHTRACE_PROGRAMS does not say where the programs are; run: cargo xtask test --no-vm"

@@ -6,6 +6,7 @@
 pub mod binfmt;
 pub mod cases;
 pub mod client;
+pub mod descriptor;
 pub mod mount;
 pub mod process;
 pub mod usage;

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
+use std::os::unix::fs::symlink;
 
 use anyhow::{Context as _, Result};
 use nix::kmod::{ModuleInitFlags, finit_module};
@@ -26,6 +27,8 @@ pub(crate) fn prepare() -> Result<()> {
         mount(Some(kind), path, Some(kind), MsFlags::empty(), None::<&str>)
             .with_context(|| format!("mount {kind} at {path}"))?;
     }
+    // Where the kernel says that a program is that was executed by a descriptor.
+    symlink("/proc/self/fd", "/dev/fd").context("link /dev/fd")?;
     // Its mount point is there with or without it.
     if !fs::read_to_string("/proc/filesystems")?.contains("binfmt_misc") {
         let module = "/binfmt_misc.ko";

@@ -11,10 +11,14 @@ use std::process::ExitCode;
 use std::{fs, process};
 
 use anyhow::{Context as _, Result};
-use archtrace_harness::cases;
 use archtrace_harness::world::{Config, Place, World};
+use archtrace_harness::{cases, descriptor};
 
 fn main() -> ExitCode {
+    if let Err(error) = descriptor::serve() {
+        eprintln!("{error:#}");
+        return ExitCode::FAILURE;
+    }
     if process::id() != 1 {
         eprintln!("this is the init of a virtual machine; run: cargo xtask vm --help");
         return ExitCode::FAILURE;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use archtrace_guests::{Ident, Isa, Program, header_only};
 
+use crate::descriptor;
 use crate::process::Running;
 use crate::wait::eventually;
 use crate::world::{NODE, World, run};
@@ -252,20 +253,10 @@ pub(super) fn relative(world: &mut World) -> Result<String> {
     }
 
     let program = world.program("descriptor", world.foreign(), Program::Exit(0))?;
-    let file = std::fs::File::open(&program)?;
-    // The child's own name of a descriptor it inherits; dup drops the close-on-exec flag, which
-    // binfmt_misc refuses since the emulator has to open the same path again.
-    let inherited = nix::unistd::dup(&file).context("duplicate a descriptor")?;
-    nix::fcntl::fcntl(
-        &inherited,
-        nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()),
-    )?;
-    let number = std::os::fd::AsRawFd::as_raw_fd(&inherited);
-    let status = Command::new(format!("/proc/self/fd/{number}"))
+    let status = descriptor::command(&program)?
         .stdin(Stdio::null())
         .status()?;
     ensure!(status.success(), "by a descriptor it ended with {status}");
-    drop(inherited);
     world.counted(&program.display().to_string(), "emulated", 1, SOON)?;
     Ok("by a relative path and by a descriptor".to_owned())
 }
