@@ -40,6 +40,8 @@ pub struct Table<C> {
     dirty: HashSet<FactId>,
     /// Facts that were given up, which nobody was told of yet.
     removed: HashMap<FactId, Fact>,
+    /// Those who somebody was told of, but who has not confirmed it.
+    unconfirmed: HashMap<FactId, Fact>,
     capacity: usize,
 }
 
@@ -70,6 +72,7 @@ impl<C: Copy + Eq + Hash> Table<C> {
             facts: HashMap::new(),
             dirty: HashSet::new(),
             removed: HashMap::new(),
+            unconfirmed: HashMap::new(),
             capacity,
         }
     }
@@ -197,6 +200,11 @@ impl<C: Copy + Eq + Hash> Table<C> {
         !self.dirty.is_empty() || !self.removed.is_empty()
     }
 
+    /// What was told so far has arrived.
+    pub fn confirm(&mut self) {
+        self.unconfirmed.clear();
+    }
+
     /// At most `limit` changes, which are not told again. Facts that somebody should act on come
     /// first.
     pub fn take_changes(&mut self, limit: usize) -> Changes {
@@ -217,17 +225,27 @@ impl<C: Copy + Eq + Hash> Table<C> {
             .copied()
             .take(limit - upserts.len())
             .collect();
-        upserts.extend(given_up.iter().filter_map(|id| self.removed.remove(id)));
+        for id in &given_up {
+            if let Some(fact) = self.removed.remove(id) {
+                upserts.push(fact.clone());
+                self.unconfirmed.insert(*id, fact);
+            }
+        }
         Changes {
             upserts,
             removed: given_up,
         }
     }
 
-    /// All facts, also those whose removal is yet to be told; nothing else counts as changed
-    /// afterwards.
+    /// All facts, also those whose removal is yet to be told or was not confirmed; nothing else
+    /// counts as changed afterwards.
     pub fn take_snapshot(&mut self) -> Vec<Fact> {
         self.dirty.clear();
+        let untold = self
+            .unconfirmed
+            .drain()
+            .filter(|(id, _)| !self.facts.contains_key(id));
+        self.removed.extend(untold);
         let kept = self.facts.values().map(|entry| &entry.fact);
         kept.chain(self.removed.values()).cloned().collect()
     }
@@ -331,11 +349,16 @@ mod tests {
         let fact = &table.take_changes(10).upserts[0];
         assert_eq!((fact.count, fact.cpu_ns, fact.processes), (10, 20, 1));
         table.forget(2);
-        // Its last numbers go with it, and a snapshot in between does not lose them.
-        assert_eq!(table.take_snapshot()[0].count, 10);
-        let changes = table.take_changes(10);
-        assert_eq!(changes.upserts[0].count, 10);
-        assert_eq!(changes.removed, [key("/a").id()]);
+        // Its last numbers go with it, and a snapshot in between does not lose them; nor does one
+        // that follows because nobody confirmed them.
+        for _ in 0..2 {
+            assert_eq!(table.take_snapshot()[0].count, 10);
+            let changes = table.take_changes(10);
+            assert_eq!(changes.upserts[0].count, 10);
+            assert_eq!(changes.removed, [key("/a").id()]);
+        }
+        table.confirm();
+        assert!(table.take_snapshot().is_empty());
         assert!(!table.has_changes());
     }
 

@@ -150,6 +150,7 @@ impl Session<'_> {
             Some(Response::Ack(ack)) => {
                 if ack.revision >= self.revision {
                     self.state_pending = false;
+                    self.outbox.lock().table.confirm();
                 }
                 if self
                     .events_pending
