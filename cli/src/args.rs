@@ -67,6 +67,15 @@ pub(crate) enum Output {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    #[command(flatten)]
+    Ask(Question),
+    /// What an agent could watch on this machine, and why not better; needs root
+    Doctor,
+}
+
+/// What a collector is asked.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Question {
     /// What runs, or ran, emulated
     Emulated(EmulatedArgs),
     /// Everything that is known of every binary
@@ -77,8 +86,6 @@ pub(crate) enum Command {
     Nodes(NodesArgs),
     /// How the collector is, and what it has stored
     Status,
-    /// What an agent could watch on this machine, and why not better; needs root
-    Doctor,
 }
 
 #[derive(Debug, clap::Args)]

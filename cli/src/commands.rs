@@ -11,7 +11,7 @@ use std::io::{self, Write as _};
 
 use archtrace_facts::fleet::{Filter, NodeState};
 
-use crate::args::{ArchArgs, Args, Command, Place};
+use crate::args::{ArchArgs, Args, Command, Output, Place, Question};
 use crate::client::Client;
 use crate::failure::Failure;
 
@@ -22,23 +22,26 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         output,
         command,
     } = args;
-    if let Command::Emulated(args) = &command
+    match command {
+        Command::Ask(question) => ask(&server, output, question).await,
+        Command::Doctor => doctor::doctor(output),
+    }
+}
+
+async fn ask(server: &str, output: Output, question: Question) -> Result<(), Failure> {
+    if let Question::Emulated(args) = &question
         && let Some(interval) = args.watch
     {
-        return watch::emulated(&server, output, args, interval).await;
+        // It outlives the collector it started with.
+        return watch::emulated(server, output, args, interval).await;
     }
-    let client = match command {
-        // The one command that asks this machine, and no collector.
-        Command::Doctor => return doctor::doctor(output),
-        _ => Client::connect(&server).await?,
-    };
-    match command {
-        Command::Doctor => doctor::doctor(output),
-        Command::Emulated(args) => facts::emulated(&client, output, &args).await,
-        Command::Facts(args) => facts::facts(&client, output, &args).await,
-        Command::Events(args) => events::events(&client, output, &args).await,
-        Command::Nodes(args) => nodes::nodes(&client, output, &args).await,
-        Command::Status => status::status(&client, &server, output).await,
+    let client = Client::connect(server).await?;
+    match question {
+        Question::Emulated(args) => facts::emulated(&client, output, &args).await,
+        Question::Facts(args) => facts::facts(&client, output, &args).await,
+        Question::Events(args) => events::events(&client, output, &args).await,
+        Question::Nodes(args) => nodes::nodes(&client, output, &args).await,
+        Question::Status => status::status(&client, server, output).await,
     }
 }
 
