@@ -4,21 +4,21 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use archtrace_harness::world::{World, run};
-use serde::Deserialize;
+use nix::unistd::Pid;
 
 const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
 
-pub(crate) fn print(world: &World, native: &Path, execs: u32) -> Result<()> {
+pub(crate) fn print(world: &mut World, native: &Path, execs: u32) -> Result<()> {
     // First sight of the binary is told once; that is not what is measured.
     run(native, 100)?;
+    let agent = world.agent()?.pid();
     let _stats = Stats::switch_on()?;
-    let before = programs()?;
+    let before = programs(agent)?;
     run(native, execs)?;
-    let after = programs()?;
+    let after = programs(agent)?;
     println!("kernel time per native exec ({execs} execs, nothing emulated alive)");
     let mut sum = 0.0;
     for (name, now) in after {
@@ -51,40 +51,43 @@ struct Used {
     runs: u64,
 }
 
-#[derive(Deserialize)]
-struct Listed {
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
-    run_time_ns: u64,
-    #[serde(default)]
-    run_cnt: u64,
-}
-
 /// The names of the agent's programs start with the hook they serve.
 const HOOKS: [&str; 5] = ["exec_", "header_", "failure_", "fork_", "free_"];
 
-fn programs() -> Result<BTreeMap<String, Used>> {
-    let output = Command::new("bpftool")
-        .args(["--json", "prog", "show"])
-        .output();
-    let output = output.context("start bpftool; `apt-get install bpftool` has it")?;
-    let listed: Vec<Listed> =
-        serde_json::from_slice(&output.stdout).context("bpftool prog show printed no JSON")?;
-    let ours = listed
-        .into_iter()
-        .filter(|program| HOOKS.iter().any(|hook| program.name.starts_with(hook)));
-    Ok(ours
-        .map(|program| {
-            (
-                program.name,
-                Used {
-                    ns: program.run_time_ns,
-                    runs: program.run_cnt,
-                },
-            )
-        })
-        .collect())
+/// Run time in nanoseconds and runs of the agent's programs, by name. The kernel tells the names
+/// of loaded programs, and the times in the fdinfo of whoever holds them (since Linux 5.1).
+fn programs(agent: Pid) -> Result<BTreeMap<String, Used>> {
+    let mut names = BTreeMap::new();
+    for program in aya::programs::loaded_programs() {
+        let program = program.context("list the loaded programs")?;
+        names.insert(
+            u64::from(program.id()),
+            program.name_as_str().unwrap_or("?").to_owned(),
+        );
+    }
+    let dir = format!("/proc/{agent}/fdinfo");
+    let mut used = BTreeMap::new();
+    for entry in fs::read_dir(&dir).with_context(|| format!("read {dir}"))? {
+        // A descriptor may be closed meanwhile.
+        let Ok(info) = fs::read_to_string(entry?.path()) else {
+            continue;
+        };
+        let field = |name: &str| -> Option<u64> {
+            let value = info
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            value?.trim().parse().ok()
+        };
+        if let (Some(id), Some(ns), Some(runs)) =
+            (field("prog_id"), field("run_time_ns"), field("run_cnt"))
+            && let Some(name) = names.get(&id)
+            && HOOKS.iter().any(|hook| name.starts_with(hook))
+        {
+            used.insert(name.clone(), Used { ns, runs });
+        }
+    }
+    ensure!(!used.is_empty(), "the agent holds no programs");
+    Ok(used)
 }
 
 /// Accounting costs something itself, so it is on only while it is needed.

@@ -46,7 +46,7 @@ fn main() -> Result<()> {
     let isa = Isa::native().context("there are no guests for this machine's CPU")?;
     let native = world.program("native", isa, Program::Exit(0))?;
     footprint::started();
-    kernel_time::print(&world, &native, execs)?;
+    kernel_time::print(&mut world, &native, execs)?;
     latency::print(&world, 200)?;
     footprint::print(&mut world)?;
     rate::print(&mut world, &native)?;
