@@ -43,11 +43,13 @@ pub struct Preflight {
 pub struct HookReport {
     /// `header`, `failure`, `exec`, `fork` or `free`.
     pub name: String,
-    /// `fentry`, `kprobe`, `tp_btf`, `raw_tp`, `tracepoint`; empty if nothing serves it.
+    /// `fentry`, `fexit`, `kprobe`, `kretprobe`, `tp_btf`, `raw_tp`, `tracepoint`, or `registry` (of
+    /// `binfmt_misc`); empty if nothing serves it.
     pub mechanism: String,
     /// 1 (fentry/fexit), 2 (kprobe/kretprobe), 3 (tracepoints only); 0 if nothing serves it.
     pub tier: u32,
-    /// Whether a failing exec of the agent's own proved that it fires.
+    /// Whether it is known to fire: header and failure were seen to, in a failing exec of the agent's
+    /// own; exec, fork and free are tracepoints, which fire wherever they can be attached.
     pub proven: bool,
     /// Why better mechanisms are not used, one line each.
     pub reasons: Vec<String>,
