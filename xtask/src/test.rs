@@ -75,7 +75,7 @@ fn checks(outcomes: &mut Vec<Outcome>) {
         });
     }
     // What is known of the dependencies changes without this source changing.
-    let known = progress::during("advisories", || {
+    let known = progress::during("ask for advisories", || {
         Ok(command("cargo-deny check advisories")
             .output()?
             .status
