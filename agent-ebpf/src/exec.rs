@@ -5,7 +5,9 @@ use aya_ebpf::helpers::generated::bpf_get_current_cgroup_id;
 
 use crate::kernel::{FileId, Head, Read, file_id};
 use crate::record::{Facts, Name};
-use crate::state::{FLIGHTS, INTERPRETERS, Slot, anything_alive, config, scratch};
+use crate::state::{
+    FLIGHTS, INSIDE, INTERPRETERS, Slot, anything_alive, config, keeps_inside, scratch,
+};
 use crate::{cells, names, pass, record, tasks};
 
 /// `sched_process_exec`: the new program is in place. The common case, a native binary, ends at
@@ -61,6 +63,10 @@ pub(crate) fn on_exec<R: Read>(task: *const u8, bprm: *const u8) {
     }
     if config!(header_hook) != 0 && anything_alive() {
         pass::forget(task as u64);
+    }
+    if keeps_inside() {
+        // It succeeded, whether or not its return is seen.
+        let _ = INSIDE.remove(task as u64);
     }
 }
 

@@ -5,7 +5,7 @@ use aya_ebpf::helpers::generated::bpf_get_current_cgroup_id;
 
 use crate::kernel::{FileId, Head, Read, current, file_id, is_childs_of_agent};
 use crate::record::{Facts, Name};
-use crate::state::{FLIGHTS, Slot, config, count, scratch};
+use crate::state::{FLIGHTS, Slot, anything_alive, config, count, scratch};
 use crate::{cells, names, pass, record};
 
 const ENOENT: i64 = -2;
@@ -40,14 +40,17 @@ pub(crate) fn on_return<R: Read>(bprm: *const u8, ret: i64) -> bool {
 /// ENOENT is left out, because a plain not-found cannot be told from a missing interpreter.
 #[inline(always)]
 pub(crate) fn on_syscall_return(filename: *const u8, ret: i64) {
+    let task = current();
     if ret != ENOEXEC && ret != ELIBBAD {
+        if config!(header_hook) != 0 && anything_alive() {
+            pass::forget(task);
+        }
         return;
     }
     if is_childs_of_agent() {
         count(stat::PROVEN_FAILURE);
         return;
     }
-    let task = current();
     // SAFETY: no arguments, no preconditions.
     let cgroup = unsafe { bpf_get_current_cgroup_id() };
     let mut counted = None;

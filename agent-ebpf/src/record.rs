@@ -132,6 +132,8 @@ unsafe fn path(scratch: *mut Scratch, name: Name) -> usize {
                 }
             }
         };
+        // The last name of a walk may overshoot.
+        let len = if len > PATH_LEN { PATH_LEN } else { len };
         (*record).path_len = len as u16;
         (*record).path_kind = kind;
         len

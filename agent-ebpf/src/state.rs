@@ -10,7 +10,7 @@ use archtrace_ebpf::abi::{
     TrackedTask, stat,
 };
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{HashMap, PerCpuArray, RingBuf};
+use aya_ebpf::maps::{HashMap, LruHashMap, PerCpuArray, RingBuf};
 
 use crate::kernel::add;
 
@@ -30,9 +30,10 @@ pub(crate) static TASKS: HashMap<u64, TrackedTask> = HashMap::with_max_entries(8
 #[map]
 pub(crate) static FLIGHTS: HashMap<u64, Flight> = HashMap::with_max_entries(384, 0);
 
-/// `linux_binprm` of execs that are inside `bprm_execve` (kretprobe only), by task.
+/// `linux_binprm` of execs that are inside `bprm_execve` (kretprobe only), by task. Those whose
+/// return was missed would stay; the least recent ones make room.
 #[map]
-pub(crate) static INSIDE: HashMap<u64, u64> = HashMap::with_max_entries(1024, 0);
+pub(crate) static INSIDE: LruHashMap<u64, u64> = LruHashMap::with_max_entries(1024, 0);
 
 /// What interpreter strings stand for (without the header hook only), by their hash.
 #[map]
@@ -115,6 +116,20 @@ pub(crate) static CONFIG: Config = Config {
 /// the programs on fork and free end at this one load.
 #[unsafe(no_mangle)]
 static ALIVE: AtomicU64 = AtomicU64::new(0);
+
+/// Whether execs are kept in [`INSIDE`]: known once the program that does so has run.
+#[unsafe(no_mangle)]
+static KEEPS_INSIDE: AtomicU64 = AtomicU64::new(0);
+
+pub(crate) fn keep_inside() {
+    // SAFETY: an aligned, initialised static; a plain store of eight bytes is one instruction.
+    unsafe { KEEPS_INSIDE.as_ptr().write_volatile(1) };
+}
+
+pub(crate) fn keeps_inside() -> bool {
+    // SAFETY: as in `keep_inside`.
+    unsafe { KEEPS_INSIDE.as_ptr().read_volatile() != 0 }
+}
 
 /// Reads one field of the configuration.
 macro_rules! config {

@@ -4,7 +4,7 @@
 //! `sched_process_exit` comes before the last slice and the teardown of the address space.
 
 use archtrace_ebpf::abi::{CellKey, TrackedTask, stat};
-use aya_ebpf::bindings::{BPF_ANY, BPF_NOEXIST};
+use aya_ebpf::bindings::BPF_NOEXIST;
 
 use crate::cells;
 use crate::kernel::Read;
@@ -13,6 +13,16 @@ use crate::state::{FLIGHTS, FOREIGN, TASKS, config, count, one_less_alive, one_m
 /// A task starts to count for `key`.
 #[inline(always)]
 pub(crate) fn begin(task: u64, key: CellKey, base_ns: u64, leader: bool) {
+    if let Some(stale) = TASKS.get_ptr_mut(task) {
+        // The address of a task whose end was not seen.
+        // SAFETY: a map value that only this task's own events write.
+        let (key, leader) = unsafe { ((*stale).key, (*stale).leader) };
+        forget(task, key, leader);
+    }
+    // What is taken away at the end is what was added now: a cell that is made meanwhile, because
+    // the map was full, knows nothing of this task.
+    let cell = FOREIGN.get_ptr_mut(key);
+    let leader = leader && cell.is_some();
     let entry = TrackedTask {
         key,
         base_ns,
@@ -21,15 +31,11 @@ pub(crate) fn begin(task: u64, key: CellKey, base_ns: u64, leader: bool) {
         _pad: 0,
     };
     if TASKS.insert(task, entry, u64::from(BPF_NOEXIST)).is_err() {
-        // BPF_NOEXIST also fails if the address is known: a task that was freed unseen.
-        if TASKS.insert(task, entry, u64::from(BPF_ANY)).is_err() {
-            count(stat::LOST_TASK);
-            return;
-        }
-    } else {
-        one_more_alive();
+        count(stat::LOST_TASK);
+        return;
     }
-    if leader && let Some(cell) = cells::foreign_cell(&key) {
+    one_more_alive();
+    if leader && let Some(cell) = cell {
         cells::add_process(cell, 1);
     }
 }
@@ -44,12 +50,20 @@ pub(crate) fn end<R: Read>(task: *const u8) {
     let (key, base_ns, leader) = unsafe { ((*entry).key, (*entry).base_ns, (*entry).leader) };
     if let Some(cell) = FOREIGN.get_ptr_mut(key) {
         cells::add_cpu(cell, runtime::<R>(task).wrapping_sub(base_ns));
-        if leader != 0 {
-            cells::add_process(cell, -1);
-        }
     }
-    if TASKS.remove(task as u64).is_ok() {
-        one_less_alive();
+    forget(task as u64, key, leader);
+}
+
+#[inline(always)]
+fn forget(task: u64, key: CellKey, leader: u32) {
+    if TASKS.remove(task).is_err() {
+        return;
+    }
+    one_less_alive();
+    if leader != 0
+        && let Some(cell) = FOREIGN.get_ptr_mut(key)
+    {
+        cells::add_process(cell, -1);
     }
 }
 

@@ -63,12 +63,6 @@ pub(crate) fn components<const LIMIT: usize>(file: *const u8, out: *mut u8) -> W
                 continue;
             }
             let parent: *const u8 = Probed::get(dentry, config!(dentry_parent));
-            if parent == dentry || parent.is_null() {
-                return Walked {
-                    len,
-                    kind: path_kind::COMPONENTS,
-                };
-            }
             let name: *const u8 = Probed::get(dentry, config!(dentry_name));
             let got =
                 bpf_probe_read_kernel_str(out.add(len).cast(), INTERP_LEN as u32, name.cast());
@@ -76,7 +70,9 @@ pub(crate) fn components<const LIMIT: usize>(file: *const u8, out: *mut u8) -> W
                 break;
             }
             len += got as usize;
-            if len >= LIMIT {
+            // Its own parent, but no mount's root: a file of the kernel's own, such as a memfd, which
+            // has a name and no path.
+            if parent == dentry || parent.is_null() || len >= LIMIT {
                 break;
             }
             dentry = parent;

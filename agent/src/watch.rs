@@ -22,6 +22,7 @@ use crate::enrich::exec;
 use crate::readable;
 use crate::sink::outbox::Outbox;
 use crate::source::interpreters::Interpreters;
+use crate::source::maps::MAX_ADOPTED;
 use crate::source::sensor::Sensor;
 use crate::source::{procs, tasks};
 
@@ -119,7 +120,8 @@ impl Watch {
             drop(item);
             match Record::split(&bytes) {
                 Some((record, path)) => self.take_record(&record, path, clock),
-                None => tracing::error!(len = bytes.len(), "a record that does not parse"),
+                // Never seen; but whatever is dropped is counted.
+                None => self.losses.add(Stage::RingBuffer, 1),
             }
         }
         self.outbox.notify();
@@ -166,6 +168,8 @@ impl Watch {
     }
 
     fn read_foreign(&mut self) {
+        let dropped = self.outbox.lock().table.take_dropped();
+        self.losses.add(Stage::FactTable, dropped);
         let losses = self.losses.take(&self.sensor);
         let mut contents = self.outbox.lock();
         for loss in losses {
@@ -218,17 +222,28 @@ impl Watch {
             processes = found.len(),
             "emulated processes older than the agent"
         );
-        let groups: Vec<_> = found
-            .iter()
-            .map(|process| (process.pid, process.cell))
-            .collect();
-        let Sensor { maps, ebpf, .. } = &mut self.sensor;
-        if let Err(error) = maps.adopt(&groups, || tasks::iterate(ebpf)) {
-            tracing::warn!(error, "processes older than the agent were not taken in");
-            return;
+        for some in found.chunks(MAX_ADOPTED) {
+            let groups: Vec<_> = some
+                .iter()
+                .map(|process| (process.pid, process.cell))
+                .collect();
+            let Sensor { maps, ebpf, .. } = &mut self.sensor;
+            if let Err(error) = maps.adopt(&groups, || tasks::iterate(ebpf)) {
+                tracing::warn!(error, "processes older than the agent were not taken in");
+                self.losses.add(Stage::TaskMap, groups.len() as u64);
+            }
         }
         let now = SystemTime::now();
         for process in found {
+            // One that has ended meanwhile, or is known by another counter, has none of its own.
+            if self
+                .sensor
+                .maps
+                .read_one(&process.cell, Clock::look())
+                .is_none()
+            {
+                continue;
+            }
             if self
                 .outbox
                 .lock()

@@ -5,9 +5,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::fact::{Fact, FactId, FactKey, Mode};
+use crate::report::how_many_fit;
+
+/// How often it is told that something still runs, where nothing else has changed.
+const SEEN_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What a kernel counter shows: all cumulative, but `processes`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +46,8 @@ pub struct Table<C> {
     removed: HashMap<FactId, Fact>,
     /// Those who somebody was told of, but who has not confirmed it.
     unconfirmed: HashMap<FactId, Fact>,
+    /// Facts whose last numbers found no room, because nobody takes the changes.
+    dropped: u64,
     capacity: usize,
 }
 
@@ -73,6 +79,7 @@ impl<C: Copy + Eq + Hash> Table<C> {
             dirty: HashSet::new(),
             removed: HashMap::new(),
             unconfirmed: HashMap::new(),
+            dropped: 0,
             capacity,
         }
     }
@@ -157,10 +164,13 @@ impl<C: Copy + Eq + Hash> Table<C> {
             cpu_ns: reading.cpu_ns.max(before.cpu_ns),
             ..reading
         };
-        counter.reading = reading;
-        if before == reading {
+        let same = (reading.count, reading.cpu_ns, reading.processes)
+            == (before.count, before.cpu_ns, before.processes);
+        let seen_lately = reading.last < before.last + SEEN_INTERVAL;
+        if same && (reading.processes == 0 || seen_lately) {
             return;
         }
+        counter.reading = reading;
         if let Some(id) = counter.fact
             && let Some(entry) = self.facts.get_mut(&id)
         {
@@ -190,7 +200,11 @@ impl<C: Copy + Eq + Hash> Table<C> {
         }
         self.dirty.remove(&id);
         if let Some(Entry { fact, .. }) = self.facts.remove(&id) {
-            self.removed.insert(id, fact);
+            if self.removed.len() + self.unconfirmed.len() < self.capacity {
+                self.removed.insert(id, fact);
+            } else {
+                self.dropped += 1;
+            }
         }
     }
 
@@ -200,17 +214,31 @@ impl<C: Copy + Eq + Hash> Table<C> {
         !self.dirty.is_empty() || !self.removed.is_empty()
     }
 
+    /// How many facts were dropped untold since this was last asked.
+    pub fn take_dropped(&mut self) -> u64 {
+        std::mem::take(&mut self.dropped)
+    }
+
     /// What was told so far has arrived.
     pub fn confirm(&mut self) {
         self.unconfirmed.clear();
     }
 
-    /// At most `limit` changes, which are not told again. Facts that somebody should act on come
-    /// first.
-    pub fn take_changes(&mut self, limit: usize) -> Changes {
+    /// Changes of about `budget` bytes, which are not told again. Facts that somebody should act on
+    /// come first.
+    pub fn take_changes(&mut self, budget: usize) -> Changes {
         let mut ids: Vec<_> = self.dirty.iter().copied().collect();
         ids.sort_unstable_by_key(|id| (self.is_native(*id), *id));
-        ids.truncate(limit);
+        let changed = ids
+            .iter()
+            .filter_map(|id| self.facts.get(id))
+            .map(|entry| &entry.fact);
+        let weights = changed
+            .chain(self.removed.values())
+            .map(|fact| fact.key.weight());
+        let fit = how_many_fit(budget, weights);
+        let given_up = fit.saturating_sub(ids.len());
+        ids.truncate(fit);
         for id in &ids {
             self.dirty.remove(id);
         }
@@ -219,12 +247,7 @@ impl<C: Copy + Eq + Hash> Table<C> {
             .filter_map(|id| self.facts.get(id))
             .map(|entry| entry.fact.clone())
             .collect();
-        let given_up: Vec<_> = self
-            .removed
-            .keys()
-            .copied()
-            .take(limit - upserts.len())
-            .collect();
+        let given_up: Vec<_> = self.removed.keys().copied().take(given_up).collect();
         for id in &given_up {
             if let Some(fact) = self.removed.remove(id) {
                 upserts.push(fact.clone());
@@ -299,7 +322,6 @@ mod tests {
     use super::*;
     use crate::arch::Arch;
     use proptest::prelude::*;
-    use std::time::Duration;
 
     fn at(seconds: u64) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
@@ -332,7 +354,7 @@ mod tests {
         table.read(1, reading(3, 50, 1, 5));
         assert!(!table.has_changes());
         table.name(1, key("/a"), at(2)).expect("room");
-        let fact = &table.take_changes(10).upserts[0];
+        let fact = &table.take_changes(10_000).upserts[0];
         assert_eq!((fact.count, fact.cpu_ns, fact.processes), (3, 50, 1));
         assert_eq!((fact.first_seen, fact.last_seen), (at(2), at(5)));
         assert!(!table.has_changes());
@@ -346,14 +368,14 @@ mod tests {
             table.read(counter, reading(5, 10, 1, 2));
         }
         table.forget(1);
-        let fact = &table.take_changes(10).upserts[0];
+        let fact = &table.take_changes(10_000).upserts[0];
         assert_eq!((fact.count, fact.cpu_ns, fact.processes), (10, 20, 1));
         table.forget(2);
         // Its last numbers go with it, and a snapshot in between does not lose them; nor does one
         // that follows because nobody confirmed them.
         for _ in 0..2 {
             assert_eq!(table.take_snapshot()[0].count, 10);
-            let changes = table.take_changes(10);
+            let changes = table.take_changes(10_000);
             assert_eq!(changes.upserts[0].count, 10);
             assert_eq!(changes.removed, [key("/a").id()]);
         }
@@ -370,7 +392,7 @@ mod tests {
         table.forget(1);
         table.name(2, key("/a"), at(3)).expect("room");
         table.read(2, reading(1, 1, 0, 3));
-        let changes = table.take_changes(10);
+        let changes = table.take_changes(10_000);
         assert_eq!((changes.upserts[0].count, changes.removed.len()), (6, 0));
     }
 
@@ -381,7 +403,35 @@ mod tests {
         for cpu_ns in [100, 95, 105] {
             table.read(1, reading(1, cpu_ns, 1, 2));
         }
-        assert_eq!(table.take_changes(10).upserts[0].cpu_ns, 105);
+        assert_eq!(table.take_changes(10_000).upserts[0].cpu_ns, 105);
+    }
+
+    #[test]
+    fn looking_again_changes_nothing_unless_it_runs() {
+        let mut table = Table::new(10);
+        for (counter, processes) in [(1, 0), (2, 1)] {
+            table
+                .name(counter, key(&format!("/{counter}")), at(1))
+                .expect("room");
+            table.read(counter, reading(1, 9, processes, 2));
+        }
+        table.take_changes(10_000);
+        for (later, told) in [(3, 0), (6, 0), (7, 1), (8, 0), (12, 1)] {
+            table.read(1, reading(1, 9, 0, later));
+            table.read(2, reading(1, 9, 1, later));
+            assert_eq!(table.take_changes(10_000).upserts.len(), told, "{later}");
+        }
+        let last_seen = |binary: &str| {
+            let facts = table.facts.values().map(|entry| &entry.fact);
+            facts
+                .filter(|fact| fact.key.binary == binary)
+                .map(|fact| fact.last_seen)
+                .max()
+        };
+        assert_eq!(
+            (last_seen("/1"), last_seen("/2")),
+            (Some(at(2)), Some(at(12)))
+        );
     }
 
     #[test]
@@ -420,13 +470,13 @@ mod tests {
                         table.read(counter, *now);
                     }
                     1 => table.name(counter, key(&format!("/{}", counter / 2)), at(0)).expect("room"),
-                    _ => told.extend(table.take_changes(2).upserts.into_iter().map(|fact| (fact.key.clone(), fact.count))),
+                    _ => told.extend(table.take_changes(300).upserts.into_iter().map(|fact| (fact.key.clone(), fact.count))),
                 }
             }
             for counter in 0..6 {
                 table.name(counter, key(&format!("/{}", counter / 2)), at(0)).expect("room");
             }
-            told.extend(table.take_changes(100).upserts.into_iter().map(|fact| (fact.key.clone(), fact.count)));
+            told.extend(table.take_changes(100_000).upserts.into_iter().map(|fact| (fact.key.clone(), fact.count)));
             let counted: u64 = counters.values().map(|reading| reading.count).sum();
             prop_assert_eq!(told.values().sum::<u64>(), counted);
         }

@@ -145,6 +145,14 @@ impl fmt::Debug for FactId {
 }
 
 impl FactKey {
+    /// About how many bytes it takes in a message: names are as long as containers like.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let emulator = self.emulator.as_ref().map_or(0, String::len);
+        // Times, numbers and tags take some 150.
+        200 + self.cgroup.len() + self.binary.len() + emulator
+    }
+
     /// The first 16 bytes of SHA-256 over the fields, each followed by a NUL (which no field can
     /// hold). A cryptographic hash, because containers choose their files' names.
     #[must_use]

@@ -147,7 +147,31 @@ impl From<Loss> for ReportedLoss {
     }
 }
 
+/// How many of the first items fit into `budget` bytes; one at least, if there is any.
+#[must_use]
+pub fn how_many_fit(budget: usize, weights: impl IntoIterator<Item = usize>) -> usize {
+    let mut sum = 0;
+    let mut count = 0;
+    for weight in weights {
+        sum += weight;
+        if count > 0 && sum > budget {
+            break;
+        }
+        count += 1;
+    }
+    count
+}
+
 impl Record {
+    /// About how many bytes it takes in a message.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Event(NamedEvent { event, .. }) => event.key.weight() + event.comm.len(),
+            Self::Loss(loss) => 100 + loss.stage.len(),
+        }
+    }
+
     /// When it happened; a loss when it ended.
     #[must_use]
     pub fn time(&self) -> SystemTime {
@@ -163,6 +187,28 @@ impl Record {
         match self {
             Self::Event(NamedEvent { event, .. }) => event.kind.as_str(),
             Self::Loss(_) => "loss",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::how_many_fit;
+
+    #[test]
+    fn at_least_one_goes_even_if_it_is_too_large() {
+        for (weights, fit) in [
+            (&[][..], 0),
+            (&[500], 1),
+            (&[40, 60], 2),
+            (&[40, 61], 1),
+            (&[10, 10, 500, 1], 2),
+        ] {
+            assert_eq!(
+                how_many_fit(100, weights.iter().copied()),
+                fit,
+                "{weights:?}"
+            );
         }
     }
 }

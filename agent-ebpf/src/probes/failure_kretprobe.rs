@@ -8,7 +8,7 @@ use aya_log_ebpf::debug;
 
 use crate::failure::on_return;
 use crate::kernel::{Probed, current};
-use crate::state::{INSIDE, count};
+use crate::state::{INSIDE, count, keep_inside};
 
 #[kprobe(function = "bprm_execve")]
 fn failure_kprobe(ctx: ProbeContext) -> u32 {
@@ -18,6 +18,7 @@ fn failure_kprobe(ctx: ProbeContext) -> u32 {
             // A kretprobe has a bounded number of instances; in a storm of execs it misses.
             count(stat::MISSED_RETURN);
         }
+        keep_inside();
         if INSIDE
             .insert(task, bprm as u64, u64::from(BPF_ANY))
             .is_err()

@@ -6,7 +6,7 @@ use core::ffi::c_void;
 
 use crate::kernel::{Read as _, Typed};
 use crate::state::{ADOPT, TASKS, config};
-use crate::tasks;
+use crate::{cells, tasks};
 
 /// `struct bpf_iter__task` (kernel/bpf/task_iter.c).
 #[repr(C)]
@@ -42,7 +42,9 @@ fn on_task(task: *const u8) {
     };
     // SAFETY: a plain value, written by the agent before it reads the iterator.
     let adopted: Option<CellKey> = unsafe { ADOPT.get(tgid).copied() };
-    if let Some(key) = adopted {
+    if let Some(key) = adopted
+        && cells::foreign_cell(&key).is_some()
+    {
         tasks::begin(task as u64, key, tasks::runtime::<Typed>(task), pid == tgid);
     }
 }

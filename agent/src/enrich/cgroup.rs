@@ -10,7 +10,10 @@ use std::time::{Duration, Instant};
 use archtrace_facts::text::escape;
 
 /// A look at the whole hierarchy costs a stat per cgroup; hostile ids must not cause many.
-const WALK_INTERVAL: Duration = Duration::from_millis(500);
+const WALK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Inode of the hierarchy's root (`kernfs_create_root`, fs/kernfs/dir.c).
+const ROOT_INODE: u64 = 1;
 
 /// Known cgroups. A node has some thousand at most; beyond this the cache starts anew.
 const MAX_KNOWN: usize = 16_384;
@@ -65,6 +68,10 @@ impl Cgroups {
 
     /// A process of the cgroup at `path`, as [`Cgroups::path`] told it, that is alive.
     pub(crate) fn a_process(&self, path: &str) -> Option<u32> {
+        // An unknown cgroup is not the root of all.
+        if path.is_empty() {
+            return None;
+        }
         let procs = self
             .root
             .as_deref()?
@@ -84,18 +91,20 @@ impl Cgroups {
         Some((id, self.known.get(&id)?.clone()))
     }
 
-    /// Looks at the whole hierarchy and forgets what is gone. The ids that exist.
-    pub(crate) fn walk(&mut self) -> &HashMap<u64, String> {
+    /// Looks at the whole hierarchy and forgets what is gone. The ids that exist; `None` where
+    /// that is not all of them, because a cgroup namespace hides the rest, or they are too many.
+    pub(crate) fn walk(&mut self) -> Option<&HashMap<u64, String>> {
         self.walked = Some(Instant::now());
-        let Some(root) = self.root.clone() else {
-            return &self.known;
-        };
+        let root = self.root.clone()?;
         self.known.clear();
         let mut open = vec![PathBuf::new()];
         while let Some(path) = open.pop() {
             let Some(id) = inode(&root, path.as_os_str().as_bytes()) else {
                 continue;
             };
+            if self.known.len() + 1 >= MAX_KNOWN {
+                return None;
+            }
             self.remember(id, path.as_os_str().as_bytes());
             let Ok(entries) = fs::read_dir(root.join(&path)) else {
                 continue;
@@ -105,7 +114,7 @@ impl Cgroups {
                 .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
             open.extend(children.map(|entry| path.join(entry.file_name())));
         }
-        &self.known
+        (inode(&root, b"") == Some(ROOT_INODE)).then_some(&self.known)
     }
 
     fn remember(&mut self, id: u64, path: &[u8]) {

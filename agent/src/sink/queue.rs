@@ -1,10 +1,10 @@
 //! Events on their way to the collector.
 
-use std::collections::VecDeque;
-use std::time::SystemTime;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use archtrace_facts::fact::{Event, Loss, Stage};
-use archtrace_facts::report::{NamedEvent, Names, Record};
+use archtrace_facts::report::{NamedEvent, Names, Record, how_many_fit};
 
 /// Records that wait for their acknowledgement. At most one event per second and binary is made,
 /// so that this holds minutes of a busy node; a record is some 500 bytes.
@@ -19,13 +19,9 @@ pub(crate) struct Queue {
     records: VecDeque<Record>,
     /// Sequence of `records[0]`.
     first: u64,
-    dropped: Option<Dropped>,
-}
-
-struct Dropped {
-    count: u64,
-    since: SystemTime,
-    until: SystemTime,
+    /// Losses that are not in `records` yet. One record of a stage waits for the last one to
+    /// arrive, so that a flood of losses does not push out everything else.
+    losses: BTreeMap<Stage, Loss>,
 }
 
 impl Queue {
@@ -33,7 +29,7 @@ impl Queue {
         Self {
             records: VecDeque::new(),
             first: 1,
-            dropped: None,
+            losses: BTreeMap::new(),
         }
     }
 
@@ -41,46 +37,40 @@ impl Queue {
     pub(crate) fn push_event(&mut self, event: Event) {
         if self.records.len() >= CAPACITY - RESERVE {
             let time = event.time;
-            let dropped = self.dropped.get_or_insert(Dropped {
-                count: 0,
+            self.push_loss(Loss {
+                stage: Stage::EventQueue,
+                count: 1,
                 since: time,
                 until: time,
             });
-            dropped.count += 1;
-            dropped.until = dropped.until.max(time);
             return;
         }
-        self.tell_dropped();
         self.records.push_back(Record::Event(NamedEvent {
             event,
             names: Names::default(),
         }));
     }
 
-    /// Takes a loss. If even these do not fit, it is added to the last of its stage.
+    /// Takes a loss.
     pub(crate) fn push_loss(&mut self, loss: Loss) {
-        let loss = loss.into();
-        if self.records.len() < CAPACITY {
-            self.records.push_back(Record::Loss(loss));
-            return;
-        }
-        for record in self.records.iter_mut().rev() {
-            if let Record::Loss(known) = record
-                && known.stage == loss.stage
-            {
+        match self.losses.entry(loss.stage) {
+            Entry::Vacant(entry) => {
+                entry.insert(loss);
+            }
+            Entry::Occupied(mut entry) => {
+                let known = entry.get_mut();
                 known.count += loss.count;
+                known.since = known.since.min(loss.since);
                 known.until = known.until.max(loss.until);
-                return;
             }
         }
+        self.settle();
     }
 
-    /// Up to `limit` records from the front, and the sequence of the first.
-    pub(crate) fn front(&self, limit: usize) -> (u64, Vec<Record>) {
-        (
-            self.first,
-            self.records.iter().take(limit).cloned().collect(),
-        )
+    /// About `budget` bytes of records from the front, and the sequence of the first.
+    pub(crate) fn front(&self, budget: usize) -> (u64, Vec<Record>) {
+        let fit = how_many_fit(budget, self.records.iter().map(Record::weight));
+        (self.first, self.records.iter().take(fit).cloned().collect())
     }
 
     /// Everything before `next` is stored.
@@ -91,9 +81,7 @@ impl Queue {
             .min(self.records.len());
         self.records.drain(..stored);
         self.first += stored as u64;
-        if self.records.len() < CAPACITY - RESERVE {
-            self.tell_dropped();
-        }
+        self.settle();
     }
 
     /// Sequence of the oldest record.
@@ -110,19 +98,30 @@ impl Queue {
         self.records.is_empty()
     }
 
-    fn tell_dropped(&mut self) {
-        if let Some(Dropped {
-            count,
-            since,
-            until,
-        }) = self.dropped.take()
-        {
-            self.push_loss(Loss {
-                stage: Stage::EventQueue,
-                count,
-                since,
-                until,
-            });
+    /// Numbers the losses whose turn it is.
+    fn settle(&mut self) {
+        if self.losses.is_empty() {
+            return;
+        }
+        let waiting: BTreeSet<&str> = self
+            .records
+            .iter()
+            .filter_map(|record| match record {
+                Record::Loss(loss) => Some(loss.stage.as_str()),
+                Record::Event(_) => None,
+            })
+            .collect();
+        let due: Vec<_> = self
+            .losses
+            .keys()
+            .copied()
+            .filter(|stage| !waiting.contains(stage.as_str()))
+            .collect();
+        for stage in due {
+            // There is room: each stage takes one place of the reserve at most.
+            if let Some(loss) = self.losses.remove(&stage) {
+                self.records.push_back(Record::Loss(loss.into()));
+            }
         }
     }
 }
@@ -132,6 +131,7 @@ mod tests {
     use super::*;
     use archtrace_facts::arch::Arch;
     use archtrace_facts::fact::{EventKind, FactKey, Mode};
+    use std::time::SystemTime;
 
     fn event() -> Event {
         Event {
@@ -167,7 +167,8 @@ mod tests {
             Record::Loss(loss) => loss.count,
             Record::Event(_) => 0,
         };
-        queue.records.iter().map(lost).sum()
+        let waiting: u64 = queue.losses.values().map(|loss| loss.count).sum();
+        queue.records.iter().map(lost).sum::<u64>() + waiting
     }
 
     #[test]
@@ -177,12 +178,16 @@ mod tests {
             queue.push_event(event());
         }
         assert_eq!(
-            (queue.oldest(), queue.next(), queue.front(2).1.len()),
-            (1, 6, 2)
+            (queue.oldest(), queue.next(), queue.front(1).1.len()),
+            (1, 6, 1)
         );
         queue.acknowledge(3);
         assert_eq!(
-            (queue.front(9).0, queue.front(9).1.len(), queue.next()),
+            (
+                queue.front(10_000).0,
+                queue.front(10_000).1.len(),
+                queue.next()
+            ),
             (3, 3, 6)
         );
         queue.acknowledge(1);
@@ -200,14 +205,24 @@ mod tests {
         for _ in 0..sent {
             queue.push_event(event());
         }
-        assert_eq!(queue.records.len(), CAPACITY - RESERVE);
-        queue.acknowledge(2);
-        let told = queue.records.len() as u64 + 1 - 1 + losses(&queue);
-        assert_eq!(told, sent as u64);
+        let held = (CAPACITY - RESERVE) as u64;
+        assert_eq!(losses(&queue), sent as u64 - held);
+        // One of them is told at once, the rest when that has arrived.
+        assert_eq!(queue.next(), 1 + held + 1);
+        queue.acknowledge(queue.next());
+        assert_eq!((queue.oldest(), queue.next()), (held + 2, held + 3));
+        queue.acknowledge(queue.next());
+        assert!(queue.is_empty() && queue.losses.is_empty());
+    }
+
+    #[test]
+    fn a_flood_of_losses_takes_one_place_a_stage() {
+        let mut queue = Queue::new();
         for _ in 0..2 * CAPACITY {
             queue.push_loss(loss(Stage::RingBuffer));
+            queue.push_loss(loss(Stage::TaskMap));
         }
-        assert_eq!(queue.records.len(), CAPACITY);
-        assert!(losses(&queue) >= 2 * CAPACITY as u64);
+        assert_eq!(queue.records.len(), 2);
+        assert_eq!(losses(&queue), 4 * CAPACITY as u64);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use archtrace_facts::fact::Fact;
 use archtrace_facts::report::{
-    EventBatch, Hello, NamedFact, Names, StateUpdate, UpdateKind, Welcome,
+    EventBatch, Hello, NamedFact, Names, StateUpdate, UpdateKind, Welcome, how_many_fit,
 };
 use archtrace_proto::convert::ConvertError;
 use archtrace_proto::v1::agent_ingest_client::AgentIngestClient;
@@ -44,11 +44,9 @@ pub(crate) enum SessionError {
 
 /// Requests on their way: one state update, one batch of events, a heartbeat, and one to spare.
 const IN_FLIGHT: usize = 4;
-/// Facts in one message: at some 400 bytes each well below the collector's limit of 1 MiB, even
-/// where names are long.
-const MAX_FACTS: usize = 100;
-/// Events in one message, likewise.
-const MAX_EVENTS: usize = 100;
+/// Bytes of one message: names are as long as containers like, and each of their bytes may take
+/// four once it is printable. Half of what the collector takes leaves room for the rest.
+const MAX_BYTES: usize = 512 * 1024;
 /// How long the collector may take to answer Hello.
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
 /// Where the collector asks for more than that, this is what it gets.
@@ -103,7 +101,6 @@ async fn talk(
     let (mut responses, welcome) = tokio::time::timeout(WELCOME_TIMEOUT, welcomed)
         .await
         .map_err(|_| SessionError::NoWelcome)??;
-    backoff.reset();
     tracing::info!("reporting to the collector");
     outbox.lock().events.acknowledge(welcome.next_sequence);
     session.send_snapshot().await?;
@@ -116,6 +113,8 @@ async fn talk(
             _ = heartbeat.tick() => session.send_heartbeat().await?,
             response = responses.next() => {
                 let response = response.ok_or(SessionError::Closed)??;
+                // Only now: one that welcomes and then refuses what we say must not be hammered.
+                backoff.reset();
                 session.take(response).await?;
             }
         }
@@ -148,7 +147,7 @@ impl Session<'_> {
     async fn take(&mut self, response: SyncResponse) -> Result<(), SessionError> {
         match response.message {
             Some(Response::Ack(ack)) => {
-                if ack.revision >= self.revision {
+                if ack.revision == self.revision {
                     self.state_pending = false;
                     self.outbox.lock().table.confirm();
                 }
@@ -179,7 +178,7 @@ impl Session<'_> {
                 contents
                     .table
                     .has_changes()
-                    .then(|| contents.table.take_changes(MAX_FACTS))
+                    .then(|| contents.table.take_changes(MAX_BYTES))
             };
             if let Some(changes) = changes {
                 let base = self.revision;
@@ -189,7 +188,7 @@ impl Session<'_> {
             }
         }
         if self.events_pending.is_none() {
-            let (first_sequence, records) = self.outbox.lock().events.front(MAX_EVENTS);
+            let (first_sequence, records) = self.outbox.lock().events.front(MAX_BYTES);
             if !records.is_empty() {
                 self.events_pending = Some(first_sequence + records.len() as u64);
                 let batch = EventBatch {
@@ -206,18 +205,19 @@ impl Session<'_> {
     async fn send_snapshot(&mut self) -> Result<(), SessionError> {
         let facts = self.outbox.lock().table.take_snapshot();
         self.revision += 1;
-        let mut chunks = facts.chunks(MAX_FACTS).peekable();
-        while let Some(chunk) = chunks.next() {
-            if chunks.peek().is_none() {
+        let mut rest = facts.as_slice();
+        loop {
+            let fit = how_many_fit(MAX_BYTES, rest.iter().map(|fact| fact.key.weight()));
+            let (chunk, more) = rest.split_at(fit);
+            if more.is_empty() {
                 return self
                     .send_state(UpdateKind::SnapshotEnd, 0, chunk.to_vec(), Vec::new())
                     .await;
             }
             self.send_state(UpdateKind::SnapshotChunk, 0, chunk.to_vec(), Vec::new())
                 .await?;
+            rest = more;
         }
-        self.send_state(UpdateKind::SnapshotEnd, 0, Vec::new(), Vec::new())
-            .await
     }
 
     async fn send_state(

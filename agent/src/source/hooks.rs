@@ -127,12 +127,15 @@ pub(crate) fn attach(
 ) -> Result<Attached, AttachError> {
     let mut ebpf = load(config, true, log)?;
     let mut missing = Vec::new();
+    // What ends and inherits first: a task that begins to count must not end unseen.
+    let mut ends = attach_ends(&mut ebpf, btf, &mut missing)?;
     let header = first_that_works(&mut ebpf, btf, "header", &HEADER, best_tier, &mut missing);
     let header = match header {
         Ok(report) => report,
         Err(reasons) => {
             // The programs are told at load, so that the verifier drops what is not needed.
             ebpf = load(config, false, log)?;
+            ends = attach_ends(&mut ebpf, btf, &mut missing)?;
             HookReport {
                 name: "header".to_owned(),
                 mechanism: "registry".to_owned(),
@@ -156,20 +159,35 @@ pub(crate) fn attach(
             });
         }
     }
-    for (hook, ways) in [("exec", &EXEC), ("fork", &FORK), ("free", &FREE)] {
-        let report =
-            first_that_works(&mut ebpf, btf, hook, ways, 1, &mut missing).map_err(|reasons| {
-                AttachError::NoHook {
-                    hook,
-                    reasons: reasons.join("; "),
-                }
-            })?;
-        hooks.push(report);
-    }
+    hooks.push(required(&mut ebpf, btf, "exec", &EXEC, &mut missing)?);
+    hooks.extend(ends);
     Ok(Attached {
         ebpf,
         hooks,
         missing,
+    })
+}
+
+fn attach_ends(
+    ebpf: &mut Ebpf,
+    btf: &Btf,
+    missing: &mut Vec<String>,
+) -> Result<[HookReport; 2], AttachError> {
+    let free = required(ebpf, btf, "free", &FREE, missing)?;
+    Ok([required(ebpf, btf, "fork", &FORK, missing)?, free])
+}
+
+/// A hook without which nothing works.
+fn required(
+    ebpf: &mut Ebpf,
+    btf: &Btf,
+    hook: &'static str,
+    ways: &[Way],
+    missing: &mut Vec<String>,
+) -> Result<HookReport, AttachError> {
+    first_that_works(ebpf, btf, hook, ways, 1, missing).map_err(|reasons| AttachError::NoHook {
+        hook,
+        reasons: reasons.join("; "),
     })
 }
 

@@ -10,6 +10,9 @@ use aya::maps::{HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
 use super::stats::{self, Stats};
 use crate::enrich::clock::Clock;
 
+/// Thread groups that can be taken in at once: the map's size.
+pub(crate) const MAX_ADOPTED: usize = 1024;
+
 /// All of them, taken out of the object.
 pub(crate) struct Maps {
     pub(crate) records: RingBuf<MapData>,
@@ -75,7 +78,10 @@ impl Maps {
         let cells: Vec<_> = self.foreign.iter().flatten().collect();
         let mut live = std::collections::HashMap::<CellKey, u64>::new();
         if cells.iter().any(|(_, cell)| cell.processes > 0) {
-            for (_, task) in self.tasks.iter().flatten() {
+            // By address first: where a key vanishes under it, the walk starts anew.
+            let tasks: std::collections::HashMap<u64, TrackedTask> =
+                self.tasks.iter().flatten().collect();
+            for task in tasks.values() {
                 *live.entry(task.key).or_default() += task.live_ns;
             }
         }
@@ -170,6 +176,7 @@ impl Maps {
         iterate: impl FnOnce() -> Result<(), E>,
     ) -> Result<(), E> {
         for (tgid, key) in groups {
+            // The caller hands over no more than fit.
             let _ = self.adopt.insert(tgid, key, 0);
         }
         let result = iterate();

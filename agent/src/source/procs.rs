@@ -74,7 +74,11 @@ fn look_at(
         path::read(archtrace_ebpf::abi::path_kind::GIVEN, &given),
     );
     let (name, found, ident) = guest(proc, pid, name)?;
-    if (found.inode, found.dev) == (running.inode, running.dev) || Arch::of(ident) == node {
+    // A program that was replaced by an upgrade while it runs is another file than its name leads
+    // to, but of the same machine.
+    let same_file = (found.inode, found.dev) == (running.inode, running.dev);
+    let same_machine = Head::of(&running.head).ident().map(Arch::of) == Some(Arch::of(ident));
+    if same_file || same_machine || Arch::of(ident) == node {
         return None;
     }
     let (cgroup, cgroup_path) = cgroups.of(pid).unwrap_or_default();

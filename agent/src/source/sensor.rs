@@ -88,6 +88,13 @@ impl Sensor {
                 false
             }
         };
+        if !in_initial_pid_namespace() {
+            missing.push(
+                "the agent runs in a pid namespace of its own (hostPID is not set): it cannot look at \
+                 processes, and failed execs of the children of pid 1 are taken for its own"
+                    .to_owned(),
+            );
+        }
         let maps = Maps::take(&mut ebpf)?;
         let registry = registry::read();
         let mut preflight = Preflight {
@@ -107,6 +114,12 @@ impl Sensor {
             iterates,
         })
     }
+}
+
+/// Whether process ids mean here what they mean in the kernel: `PROC_PID_INIT_INO`,
+/// include/linux/proc_ns.h.
+fn in_initial_pid_namespace() -> bool {
+    std::fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() == "pid:[4026531836]")
 }
 
 /// Puts what is known of the registry into the preflight report.

@@ -1,7 +1,7 @@
 //! What was dropped on this side of the collector, by stage.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use archtrace_ebpf::abi::stat;
 use archtrace_facts::fact::{Loss, Stage};
@@ -17,7 +17,11 @@ pub(super) struct Losses {
     missed: u64,
     pending: BTreeMap<Stage, u64>,
     since: SystemTime,
+    logged: BTreeMap<Stage, Instant>,
 }
+
+/// The log says so of one stage no more often than that; the counts are in the events.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Which statistic of the programs means a loss, and where.
 const KERNEL: [(Stage, u32); 6] = [
@@ -37,6 +41,7 @@ impl Losses {
             missed: 0,
             pending: BTreeMap::new(),
             since,
+            logged: BTreeMap::new(),
         }
     }
 
@@ -71,7 +76,11 @@ impl Losses {
         std::mem::take(&mut self.pending)
             .into_iter()
             .map(|(stage, count)| {
-                tracing::warn!(%stage, count, "lost");
+                let logged = self.logged.get(&stage);
+                if logged.is_none_or(|logged| logged.elapsed() >= LOG_INTERVAL) {
+                    tracing::warn!(%stage, count, "lost; `archtrace events --kind loss` tells them all");
+                    self.logged.insert(stage, Instant::now());
+                }
                 Loss {
                     stage,
                     count,

@@ -11,10 +11,10 @@ impl Watch {
     /// Removes what counts for cgroups that are gone, so that a node that runs for months does not
     /// fill its maps with the dead. A cgroup must be missing twice: a walk may just miss one.
     pub(super) fn sweep(&mut self) {
-        let alive: HashSet<u64> = self.cgroups.walk().keys().copied().collect();
-        if alive.is_empty() {
+        let Some(alive) = self.cgroups.walk() else {
             return;
-        }
+        };
+        let alive: HashSet<u64> = alive.keys().copied().collect();
         let mut dead = Vec::new();
         let mut missing = HashSet::new();
         self.sensor.maps.each_key(|key: CellKey, processes| {
