@@ -7,7 +7,7 @@ mod sweep;
 use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use archtrace_ebpf::abi::{Record, mode};
 use archtrace_facts::arch::Arch;
@@ -28,9 +28,12 @@ use crate::source::{procs, tasks};
 
 /// Counters of what is not native: exact within a second, so looked at more often than that.
 const FOREIGN_INTERVAL: Duration = Duration::from_millis(400);
+/// A record of a key is followed by execs that send none for a second; the rest is for a busy node.
+const RECORDED_LATELY: Duration = Duration::from_secs(3);
 /// Counters of native binaries, which may be thousands.
 const NATIVE_INTERVAL: Duration = Duration::from_secs(20);
-/// CPU time of emulated tasks that are alive: a look at every task of the node.
+/// CPU time of emulated tasks that are alive: a look at every task of the node. Losses are told no
+/// later than that.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(5);
 /// Handlers of `binfmt_misc`, where changes are not told.
 const REGISTRY_INTERVAL: Duration = Duration::from_secs(10);
@@ -48,6 +51,10 @@ pub(crate) struct Watch {
     cgroups: Cgroups,
     interpreters: Interpreters,
     changes: Option<Changes>,
+    /// When the last record of anything but a native binary came.
+    recorded: Option<Instant>,
+    /// Whether emulated processes were alive at the last look.
+    alive: bool,
     losses: Losses,
     /// Cgroups that the last sweep did not find; gone for good if the next does not either.
     missing: HashSet<u64>,
@@ -66,6 +73,8 @@ impl Watch {
             cgroups,
             interpreters: Interpreters::default(),
             changes: Changes::watch(),
+            recorded: None,
+            alive: false,
             losses,
             missing: HashSet::new(),
         };
@@ -95,7 +104,11 @@ impl Watch {
                     }
                 }
                 () = changed(self.changes.as_ref()) => self.read_registry(),
-                _ = foreign.tick() => self.read_foreign(),
+                _ = foreign.tick() => {
+                    if self.may_have_counted() {
+                        self.read_foreign();
+                    }
+                }
                 _ = native.tick() => self.read_native(),
                 _ = sample.tick() => self.sample(),
                 _ = reread.tick() => {
@@ -129,6 +142,9 @@ impl Watch {
     }
 
     fn take_record(&mut self, record: &Record, path: &[u8], clock: Clock) {
+        if record.key.mode != mode::NATIVE {
+            self.recorded = Some(Instant::now());
+        }
         if record.key.mode == mode::INTERPRETED {
             // Asked what an interpreter is; the answer must not be older than the question.
             self.refresh_registry();
@@ -167,7 +183,17 @@ impl Watch {
         }
     }
 
+    /// Whether what is not native may have been counted since the last look. An exec that sends no
+    /// record follows one that did within a second, and what ends was alive before.
+    fn may_have_counted(&self) -> bool {
+        self.alive
+            || self
+                .recorded
+                .is_some_and(|recorded| recorded.elapsed() < RECORDED_LATELY)
+    }
+
     fn read_foreign(&mut self) {
+        let mut alive = false;
         let dropped = self.outbox.lock().table.take_dropped();
         self.losses.add(Stage::FactTable, dropped);
         let losses = self.losses.take(&self.sensor);
@@ -178,8 +204,10 @@ impl Watch {
         self.sensor
             .maps
             .read_foreign(Clock::look(), |key, reading| {
+                alive |= reading.processes > 0;
                 contents.table.read(key, reading);
             });
+        self.alive = alive;
         let news = contents.table.has_changes() || !contents.events.is_empty();
         drop(contents);
         if news {
@@ -198,14 +226,15 @@ impl Watch {
         self.outbox.notify();
     }
 
-    /// Samples the CPU time of emulated tasks, if there are any.
+    /// Samples the CPU time of emulated tasks, if there are any, and looks at everything.
     fn sample(&mut self) {
-        if self.sensor.iterates && self.sensor.maps.has_tasks() {
-            if let Err(error) = tasks::iterate(&mut self.sensor.ebpf) {
-                tracing::warn!(error, "CPU time of live tasks was not sampled");
-            }
-            self.read_foreign();
+        if self.sensor.iterates
+            && self.sensor.maps.has_tasks()
+            && let Err(error) = tasks::iterate(&mut self.sensor.ebpf)
+        {
+            tracing::warn!(error, "CPU time of live tasks was not sampled");
         }
+        self.read_foreign();
     }
 
     /// Takes in the processes that were there before.
