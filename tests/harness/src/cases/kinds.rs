@@ -65,13 +65,16 @@ pub(super) fn emulated(world: &mut World) -> Result<String> {
             "the field {field} is missing"
         );
     }
-    let events = world.client().events()?;
-    let event = |kind| {
-        events
-            .iter()
-            .any(|event| event.kind == kind && event.binary == binary)
-    };
-    ensure!(event("emulated_exec"), "no event of it");
+    // Facts and events go their own ways to the collector.
+    eventually(SOON, || {
+        let events = world.client().events()?;
+        let mut of_it = events.iter().filter(|event| event.binary == binary);
+        ensure!(
+            of_it.any(|event| event.kind == "emulated_exec"),
+            "no event of it"
+        );
+        Ok(())
+    })?;
 
     drop(running);
     eventually(SOON, || {
