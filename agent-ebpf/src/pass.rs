@@ -29,9 +29,9 @@ pub(crate) fn on_pass<R: Read>(bprm: *const u8) -> Option<u16> {
     };
     let task = current();
     let first_pass = filename == interp;
-    if first_pass && anything_alive() && FLIGHTS.remove(task).is_ok() {
+    if first_pass && anything_alive() {
         // Left over from an exec whose end was not seen; it says nothing about this one.
-        one_less_alive();
+        forget(task);
     }
     if !head.is_elf() {
         return None;

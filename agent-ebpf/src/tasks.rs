@@ -6,9 +6,9 @@
 use archtrace_ebpf::abi::{CellKey, TrackedTask, stat};
 use aya_ebpf::bindings::BPF_NOEXIST;
 
-use crate::cells;
 use crate::kernel::Read;
-use crate::state::{FLIGHTS, FOREIGN, TASKS, config, count, one_less_alive, one_more_alive};
+use crate::state::{FOREIGN, TASKS, config, count, one_less_alive, one_more_alive};
+use crate::{cells, pass};
 
 /// A task starts to count for `key`.
 #[inline(always)]
@@ -89,9 +89,7 @@ pub(crate) fn inherit<R: Read>(parent: *const u8, child: *const u8) {
 pub(crate) fn freed<R: Read>(task: *const u8) {
     end::<R>(task);
     // An exec that ended without our seeing it, such as one that killed its process.
-    if FLIGHTS.remove(task as u64).is_ok() {
-        one_less_alive();
-    }
+    pass::forget(task as u64);
 }
 
 /// `se.sum_exec_runtime`, in nanoseconds.
