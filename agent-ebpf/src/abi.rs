@@ -69,6 +69,51 @@ pub struct NativeCell {
     pub count: u64,
     /// When its first-sight record was sent, in nanoseconds of `CLOCK_MONOTONIC`; 0: not yet.
     pub sent_ns: u64,
+    /// 1 once it has tried to get a slot among the [`HotCell`]s.
+    pub tried: u64,
+}
+
+/// A counter of a native binary that is known already, in a table of one cache line per look: a hash
+/// map's look-up touches five, all of them cold after an exec.
+///
+/// The slot belongs to the first key that came to it and stays with it until the agent gives it up.
+/// A key without a slot counts in [`NativeCell::count`]; one with a slot counts in both, one after
+/// the other, so that the sum is what it counted.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HotCell {
+    /// The key as [`CellKey::words`]; zeros: nobody's.
+    pub key: [u64; 3],
+    /// Execs.
+    pub count: u64,
+}
+
+/// Slots of [`HotCell`]: the binaries that a busy node executes over and over. A power of two, and few
+/// enough for the kernel to take the map from its linear mapping (32 KiB, `bpf_map_area_alloc`), where
+/// a look costs no walk of page tables.
+pub const HOT_SLOTS: u32 = 512;
+
+impl CellKey {
+    /// The key in whole words, as the table of [`HotCell`] compares it: its fields are laid out
+    /// without padding.
+    #[must_use]
+    #[inline(always)]
+    pub const fn words(&self) -> [u64; 3] {
+        let rest = (self.dev as u64)
+            | (self.machine as u64) << 32
+            | (self.mode as u64) << 48
+            | (self.ident as u64) << 56;
+        [self.cgroup, self.inode, rest]
+    }
+
+    /// Its slot: Fibonacci hashing. Whoever makes keys collide only makes their own execs slower.
+    #[must_use]
+    #[inline(always)]
+    pub const fn hot_slot(words: &[u64; 3]) -> u32 {
+        const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mixed = words[0].wrapping_mul(GOLDEN) ^ words[1];
+        (mixed.wrapping_mul(GOLDEN) >> (64 - HOT_SLOTS.trailing_zeros())) as u32
+    }
 }
 
 /// Counters of anything but a native binary.
@@ -191,6 +236,7 @@ pub struct Flight {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Config {
+    // What every exec reads comes first, within one cache line.
     /// `linux_binprm.buf`
     pub binprm_buf: u32,
     /// `linux_binprm.file`
@@ -201,16 +247,22 @@ pub struct Config {
     pub binprm_interp: u32,
     /// `file.f_inode`
     pub file_inode: u32,
-    /// `file.f_path.mnt`
-    pub file_mnt: u32,
-    /// `file.f_path.dentry`
-    pub file_dentry: u32,
     /// `inode.i_ino`
     pub inode_ino: u32,
     /// `inode.i_sb`
     pub inode_sb: u32,
     /// `super_block.s_dev`
     pub sb_dev: u32,
+    /// `e_machine` of the node.
+    pub native_machine: u32,
+    /// `EI_CLASS` of the node.
+    pub native_class: u32,
+    /// 1 if the header hook is attached.
+    pub header_hook: u32,
+    /// `file.f_path.mnt`
+    pub file_mnt: u32,
+    /// `file.f_path.dentry`
+    pub file_dentry: u32,
     /// `task_struct.pid`
     pub task_pid: u32,
     /// `task_struct.tgid`
@@ -241,12 +293,6 @@ pub struct Config {
     pub bprm_execve_args: u32,
     /// Thread group id of the agent: failing execs of its children prove the hooks.
     pub agent_tgid: u32,
-    /// `e_machine` of the node.
-    pub native_machine: u32,
-    /// `EI_CLASS` of the node.
-    pub native_class: u32,
-    /// 1 if the header hook is attached.
-    pub header_hook: u32,
     /// 1 if the walk from a file to its path is possible.
     pub can_walk: u32,
     /// 1 if the kernel has the helper `bpf_task_pt_regs` (Linux 5.15).
@@ -310,7 +356,9 @@ const _: () = {
     use core::mem::{align_of, offset_of, size_of};
     assert!(size_of::<CellKey>() == 24);
     assert!(offset_of!(CellKey, machine) == 20);
-    assert!(size_of::<NativeCell>() == 16);
+    assert!(size_of::<NativeCell>() == 24);
+    assert!(size_of::<HotCell>() == 32);
+    assert!(HOT_SLOTS.is_power_of_two());
     assert!(size_of::<ForeignCell>() == 48);
     assert!(size_of::<TrackedTask>() == 48);
     assert!(offset_of!(TrackedTask, leader) == 40);

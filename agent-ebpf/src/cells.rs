@@ -8,7 +8,7 @@ use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 
 use crate::kernel::add;
-use crate::state::{FOREIGN, NATIVE, count};
+use crate::state::{CLAIMED, FOREIGN, HOT, NATIVE, count};
 
 /// Least time between two records of one key.
 const RECORD_INTERVAL_NS: u64 = 1_000_000_000;
@@ -33,6 +33,38 @@ pub(crate) fn told(sent_ns: *mut u64) {
     unsafe { *sent_ns = bpf_ktime_get_ns() };
 }
 
+/// Counts an exec of a native binary that has its place in the table; whether it has.
+#[inline(always)]
+pub(crate) fn hot(words: &[u64; 3]) -> bool {
+    let Some(cell) = HOT.get_ptr_mut(CellKey::hot_slot(words)) else {
+        return false;
+    };
+    // SAFETY: as in `told`. A key that is just being written does not compare equal, and counts in
+    // the hash map once more.
+    unsafe {
+        // Word by word: the compiler would call a loop over bytes.
+        let key = &raw const (*cell).key;
+        if (*key)[0] != words[0] || (*key)[1] != words[1] || (*key)[2] != words[2] {
+            return false;
+        }
+        add(&raw mut (*cell).count, 1);
+    }
+    true
+}
+
+/// Gives a native binary its place in the table, if nobody has that.
+#[inline(always)]
+fn claim(key: &CellKey) {
+    let words = key.words();
+    let slot = CellKey::hot_slot(&words);
+    if CLAIMED.insert(slot, 1, u64::from(BPF_NOEXIST)).is_ok()
+        && let Some(cell) = HOT.get_ptr_mut(slot)
+    {
+        // SAFETY: as in `told`; of all programs on all CPUs only this one got the slot.
+        unsafe { (*cell).key = words };
+    }
+}
+
 /// Of a native binary, only the first is told.
 #[inline(always)]
 fn native(key: &CellKey) -> Option<*mut u64> {
@@ -45,6 +77,7 @@ fn native(key: &CellKey) -> Option<*mut u64> {
                 NativeCell {
                     count: 0,
                     sent_ns: 0,
+                    tried: 0,
                 },
                 u64::from(BPF_NOEXIST),
             );
@@ -58,7 +91,15 @@ fn native(key: &CellKey) -> Option<*mut u64> {
     // SAFETY: as in `told`.
     unsafe {
         add(&raw mut (*cell).count, 1);
-        ((*cell).sent_ns == 0).then_some(&raw mut (*cell).sent_ns)
+        if (*cell).sent_ns == 0 {
+            return Some(&raw mut (*cell).sent_ns);
+        }
+        // It has its name.
+        if (*cell).tried == 0 {
+            (*cell).tried = 1;
+            claim(key);
+        }
+        None
     }
 }
 

@@ -10,8 +10,36 @@ use crate::state::{
 };
 use crate::{cells, names, pass, record, tasks};
 
-/// `sched_process_exec`: the new program is in place. The common case, a native binary, ends at
-/// one look-up.
+/// `sched_process_exec`, the common case: a native binary that is known, while nothing emulated is
+/// alive, is counted with one look. Whether it was that.
+///
+/// Apart from the rest, so that its instructions and what it reads are few cache lines: after an
+/// exec all of them are cold.
+#[inline(always)]
+pub(crate) fn is_counted<R: Read>(task: *const u8, bprm: *const u8) -> bool {
+    if anything_alive() {
+        return false;
+    }
+    // SAFETY: the kernel passes a valid linux_binprm whose file is open.
+    let (filename, interp, file): (*const u8, *const u8, *const u8) = unsafe {
+        (
+            R::get(bprm, config!(binprm_filename)),
+            R::get(bprm, config!(binprm_interp)),
+            R::get(bprm, config!(binprm_file)),
+        )
+    };
+    if config!(header_hook) == 0 && filename != interp {
+        return false;
+    }
+    let key = direct_key(Head::of::<R>(bprm), file_id::<R>(file));
+    if key.mode != mode::NATIVE || !cells::hot(&key.words()) {
+        return false;
+    }
+    end_of_exec(task);
+    true
+}
+
+/// `sched_process_exec`: the new program is in place.
 #[inline(always)]
 pub(crate) fn on_exec<R: Read>(task: *const u8, bprm: *const u8) {
     if anything_alive() {
@@ -64,8 +92,13 @@ pub(crate) fn on_exec<R: Read>(task: *const u8, bprm: *const u8) {
     if config!(header_hook) != 0 && anything_alive() {
         pass::forget(task as u64);
     }
+    end_of_exec(task);
+}
+
+/// It succeeded, whether or not its return is seen.
+#[inline(always)]
+fn end_of_exec(task: *const u8) {
     if keeps_inside() {
-        // It succeeded, whether or not its return is seen.
         let _ = INSIDE.remove(task as u64);
     }
 }
@@ -90,16 +123,7 @@ struct Counted {
 /// The CPU runs the file itself, be it a script's interpreter.
 #[inline(always)]
 fn direct<R: Read>(exec: &Exec) -> Counted {
-    let head = Head::of::<R>(exec.bprm);
-    let native = head.is_native() || !head.is_elf();
-    let key = CellKey {
-        cgroup: cgroup(),
-        inode: exec.running.inode,
-        dev: exec.running.dev,
-        machine: head.machine,
-        mode: if native { mode::NATIVE } else { mode::COMPAT },
-        ident: head.ident,
-    };
+    let key = direct_key(Head::of::<R>(exec.bprm), exec.running);
     // Of a script, the interpreter is what runs: it gives the name.
     let name = Name::Kernel {
         string: exec.interp,
@@ -109,6 +133,19 @@ fn direct<R: Read>(exec: &Exec) -> Counted {
         key,
         interp: core::ptr::null(),
         name,
+    }
+}
+
+#[inline(always)]
+fn direct_key(head: Head, running: FileId) -> CellKey {
+    let native = head.is_native() || !head.is_elf();
+    CellKey {
+        cgroup: cgroup(),
+        inode: running.inode,
+        dev: running.dev,
+        machine: head.machine,
+        mode: if native { mode::NATIVE } else { mode::COMPAT },
+        ident: head.ident,
     }
 }
 

@@ -6,17 +6,25 @@
 use core::sync::atomic::AtomicU64;
 
 use archtrace_ebpf::abi::{
-    CellKey, Config, Flight, ForeignCell, INTERP_LEN, Interpreter, NativeCell, PATH_LEN, Record,
-    TrackedTask, stat,
+    CellKey, Config, Flight, ForeignCell, HOT_SLOTS, HotCell, INTERP_LEN, Interpreter, NativeCell,
+    PATH_LEN, Record, TrackedTask, stat,
 };
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{HashMap, LruHashMap, PerCpuArray, RingBuf};
+use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 
 use crate::kernel::add;
 
 /// Distinct native binaries x cgroups: 250 pods of some 30 binaries.
 #[map]
 pub(crate) static NATIVE: HashMap<CellKey, NativeCell> = HashMap::with_max_entries(8192, 0);
+
+/// Counters of native binaries that are known already, one look each.
+#[map]
+pub(crate) static HOT: Array<HotCell> = Array::with_max_entries(HOT_SLOTS, 0);
+
+/// Slots of [`HOT`] that belong to somebody: of all who insert a slot's number here, one succeeds.
+#[map]
+pub(crate) static CLAIMED: HashMap<u32, u32> = HashMap::with_max_entries(HOT_SLOTS, 0);
 
 /// The same for all that is not native.
 #[map]
@@ -112,23 +120,30 @@ pub(crate) static CONFIG: Config = Config {
     hash_seed: 0,
 };
 
-/// Entries in [`TASKS`] plus entries in [`FLIGHTS`]: while it is 0, nothing emulated is alive, and
-/// the programs on fork and free end at this one load.
-#[unsafe(no_mangle)]
-static ALIVE: AtomicU64 = AtomicU64::new(0);
+/// What every exec, fork and end of a task looks at: one cache line.
+#[repr(C, align(16))]
+struct Live {
+    /// Entries in [`TASKS`] plus entries in [`FLIGHTS`]: while it is 0, nothing emulated is alive,
+    /// and the programs on fork and free end at this one load.
+    alive: AtomicU64,
+    /// Whether execs are kept in [`INSIDE`]: known once the program that does so has run.
+    keeps_inside: AtomicU64,
+}
 
-/// Whether execs are kept in [`INSIDE`]: known once the program that does so has run.
 #[unsafe(no_mangle)]
-static KEEPS_INSIDE: AtomicU64 = AtomicU64::new(0);
+static LIVE: Live = Live {
+    alive: AtomicU64::new(0),
+    keeps_inside: AtomicU64::new(0),
+};
 
 pub(crate) fn keep_inside() {
     // SAFETY: an aligned, initialised static; a plain store of eight bytes is one instruction.
-    unsafe { KEEPS_INSIDE.as_ptr().write_volatile(1) };
+    unsafe { LIVE.keeps_inside.as_ptr().write_volatile(1) };
 }
 
 pub(crate) fn keeps_inside() -> bool {
     // SAFETY: as in `keep_inside`.
-    unsafe { KEEPS_INSIDE.as_ptr().read_volatile() != 0 }
+    unsafe { LIVE.keeps_inside.as_ptr().read_volatile() != 0 }
 }
 
 /// Reads one field of the configuration.
@@ -150,17 +165,17 @@ pub(crate) fn read<T: Copy>(field: *const T) -> T {
 pub(crate) fn anything_alive() -> bool {
     // SAFETY: an aligned, initialised static. LLVM has no atomic load for BPF; a plain one of eight
     // bytes is one instruction.
-    unsafe { ALIVE.as_ptr().read_volatile() != 0 }
+    unsafe { LIVE.alive.as_ptr().read_volatile() != 0 }
 }
 
 pub(crate) fn one_more_alive() {
     // SAFETY: an aligned static of this program, which the loader makes a map value.
-    unsafe { add(ALIVE.as_ptr(), 1) };
+    unsafe { add(LIVE.alive.as_ptr(), 1) };
 }
 
 pub(crate) fn one_less_alive() {
     // SAFETY: as in `one_more_alive`; adding -1 as two's complement.
-    unsafe { add(ALIVE.as_ptr(), u64::MAX) };
+    unsafe { add(LIVE.alive.as_ptr(), u64::MAX) };
 }
 
 pub(crate) fn scratch(slot: Slot) -> Option<*mut Scratch> {

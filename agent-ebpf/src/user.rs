@@ -5,13 +5,17 @@ use core::ptr;
 
 use aya::Pod;
 
-use crate::abi::{CellKey, Config, ForeignCell, Interpreter, NativeCell, Record, TrackedTask};
+use crate::abi::{
+    CellKey, Config, ForeignCell, HotCell, Interpreter, NativeCell, Record, TrackedTask,
+};
 
 // SAFETY: all are `repr(C)`, made of integers with explicit padding (asserted in `abi`), so that
 // every byte is initialised and every bit pattern is a value.
 unsafe impl Pod for CellKey {}
 // SAFETY: as above.
 unsafe impl Pod for NativeCell {}
+// SAFETY: as above.
+unsafe impl Pod for HotCell {}
 // SAFETY: as above.
 unsafe impl Pod for ForeignCell {}
 // SAFETY: as above.

@@ -3,17 +3,31 @@
 use aya_ebpf::macros::{btf_tracepoint, raw_tracepoint};
 use aya_ebpf::programs::{BtfTracePointContext, RawTracePointContext};
 
-use crate::exec::on_exec;
+use crate::exec::{is_counted, on_exec};
 use crate::kernel::{Probed, Typed};
 
 #[btf_tracepoint(function = "sched_process_exec")]
 fn exec_typed(ctx: BtfTracePointContext) -> i32 {
-    on_exec::<Typed>(ctx.arg(0), ctx.arg(2));
+    if !is_counted::<Typed>(ctx.arg(0), ctx.arg(2)) {
+        exec_typed_fully(&ctx);
+    }
     0
+}
+
+#[inline(never)]
+fn exec_typed_fully(ctx: &BtfTracePointContext) {
+    on_exec::<Typed>(ctx.arg(0), ctx.arg(2));
 }
 
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
 fn exec_probed(ctx: RawTracePointContext) -> i32 {
-    on_exec::<Probed>(ctx.arg(0), ctx.arg(2));
+    if !is_counted::<Probed>(ctx.arg(0), ctx.arg(2)) {
+        exec_probed_fully(&ctx);
+    }
     0
+}
+
+#[inline(never)]
+fn exec_probed_fully(ctx: &RawTracePointContext) {
+    on_exec::<Probed>(ctx.arg(0), ctx.arg(2));
 }

@@ -2,10 +2,10 @@
 
 use std::time::SystemTime;
 
-use archtrace_ebpf::abi::{CellKey, ForeignCell, Interpreter, NativeCell, TrackedTask};
+use archtrace_ebpf::abi::{CellKey, ForeignCell, HotCell, Interpreter, NativeCell, TrackedTask};
 use archtrace_facts::aggregate::Reading;
 use aya::Ebpf;
-use aya::maps::{HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
+use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
 
 use super::stats::{self, Stats};
 use crate::enrich::clock::Clock;
@@ -17,6 +17,8 @@ pub(crate) const MAX_ADOPTED: usize = 1024;
 pub(crate) struct Maps {
     pub(crate) records: RingBuf<MapData>,
     native: HashMap<MapData, CellKey, NativeCell>,
+    hot: Array<MapData, HotCell>,
+    claimed: HashMap<MapData, u32, u32>,
     foreign: HashMap<MapData, CellKey, ForeignCell>,
     tasks: HashMap<MapData, u64, TrackedTask>,
     interpreters: HashMap<MapData, u64, Interpreter>,
@@ -47,6 +49,8 @@ impl Maps {
         Ok(Self {
             records: take(ebpf, "RECORDS")?,
             native: take(ebpf, "NATIVE")?,
+            hot: take(ebpf, "HOT")?,
+            claimed: take(ebpf, "CLAIMED")?,
             foreign: take(ebpf, "FOREIGN")?,
             tasks: take(ebpf, "TASKS")?,
             interpreters: take(ebpf, "INTERPRETERS")?,
@@ -59,16 +63,26 @@ impl Maps {
     /// what was counted since the last look is dated `now`.
     pub(crate) fn read_native(&self, now: SystemTime, mut each: impl FnMut(CellKey, Reading)) {
         for (key, cell) in self.native.iter().flatten() {
-            each(
-                key,
-                Reading {
-                    count: cell.count,
-                    cpu_ns: 0,
-                    processes: 0,
-                    last: now,
-                },
-            );
+            each(key, self.native_reading(&key, &cell, now));
         }
+    }
+
+    /// What was counted before it had its place in the table, and since.
+    fn native_reading(&self, key: &CellKey, cell: &NativeCell, now: SystemTime) -> Reading {
+        let hot = if cell.tried == 0 { None } else { self.hot(key) };
+        Reading {
+            count: cell.count + hot.map_or(0, |hot| hot.count),
+            cpu_ns: 0,
+            processes: 0,
+            last: now,
+        }
+    }
+
+    /// The place of a native binary in the table, if it has one.
+    fn hot(&self, key: &CellKey) -> Option<HotCell> {
+        let words = key.words();
+        let cell = self.hot.get(&CellKey::hot_slot(&words), 0).ok()?;
+        (cell.key == words).then_some(cell)
     }
 
     /// All other counters, with the CPU time of tasks alive added in.
@@ -108,12 +122,7 @@ impl Maps {
     /// One counter of what is not native, without the CPU time of tasks alive.
     pub(crate) fn read_one(&self, key: &CellKey, clock: Clock) -> Option<Reading> {
         if let Ok(cell) = self.native.get(key, 0) {
-            return Some(Reading {
-                count: cell.count,
-                cpu_ns: 0,
-                processes: 0,
-                last: clock.now(),
-            });
+            return Some(self.native_reading(key, &cell, clock.now()));
         }
         let ForeignCell {
             count,
@@ -147,6 +156,12 @@ impl Maps {
 
     /// Gives up a counter that nothing uses any more.
     pub(crate) fn remove(&mut self, key: &CellKey) {
+        if self.hot(key).is_some() {
+            let slot = CellKey::hot_slot(&key.words());
+            // First the slot, then the right to it: nobody else may write to it until then.
+            let _ = self.hot.set(slot, HotCell::default(), 0);
+            let _ = self.claimed.remove(&slot);
+        }
         // Gone already is as good.
         let _ = self.native.remove(key);
         let _ = self.foreign.remove(key);
