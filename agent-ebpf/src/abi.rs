@@ -4,8 +4,10 @@
 //! uninitialised byte leaves the kernel; the assertions at the end hold that. Numbers are in the
 //! node's byte order.
 
-/// Bytes of a file's start that a record carries: enough for ELF's `e_machine`.
-pub const HEAD_LEN: usize = 20;
+/// Bytes of a file's start that a record carries: an ELF header, or the beginning of a text.
+pub const HEAD_LEN: usize = 64;
+/// Most bytes of an instruction that a record carries: the longest of amd64 has 15.
+pub const CODE_LEN: usize = 16;
 /// `BINPRM_BUF_SIZE` (include/uapi/linux/binfmts.h): longest interpreter that a `#!` line or a
 /// `binfmt_misc` entry can name, with its NUL.
 pub const INTERP_LEN: usize = 256;
@@ -29,6 +31,10 @@ pub mod mode {
     /// Something stands in front of the file; the agent decides whether it is an emulator
     /// (without the header hook only).
     pub const INTERPRETED: u8 = 5;
+    /// By the CPU, but it is an emulator: the agent looks for the guest in what the process maps.
+    pub const DIRECT: u8 = 6;
+    /// Not an exec: it died of SIGILL.
+    pub const ILLEGAL: u8 = 7;
 }
 
 /// Bits of [`CellKey::ident`].
@@ -39,6 +45,8 @@ pub mod ident {
     pub const DATA_SHIFT: u8 = 2;
     /// `EI_DATA` of the guest, as in the file.
     pub const DATA_MASK: u8 = 0b1100;
+    /// The guest of an emulator that was started directly, found by what that maps.
+    pub const DIRECT: u8 = 0b0100_0000;
     /// `inode` is a hash of names, because the guest's file was not seen.
     pub const HASHED: u8 = 0b1000_0000;
 }
@@ -134,6 +142,28 @@ pub struct ForeignCell {
     pub sent_ns: u64,
 }
 
+/// A file, as the kernel knows it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileKey {
+    /// Inode number.
+    pub inode: u64,
+    /// As in [`CellKey::dev`].
+    pub dev: u32,
+    #[expect(missing_docs, reason = "padding")]
+    pub _pad: u32,
+}
+
+/// How often a binary died of SIGILL.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct IllegalCell {
+    /// Deaths.
+    pub count: u64,
+    /// Last record sent, in nanoseconds of `CLOCK_MONOTONIC`; 0: none.
+    pub sent_ns: u64,
+}
+
 /// A task that runs emulated code.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -177,36 +207,107 @@ pub mod path_kind {
     pub const TRUNCATED: u8 = 3;
 }
 
-/// A record of the ring buffer; `path_len` bytes of path follow it.
+/// What a record of the ring buffer is: its first word.
+pub mod tag {
+    /// A [`super::Record`].
+    pub const EXEC: u32 = 1;
+    /// A [`super::Signal`].
+    pub const SIGNAL: u32 = 2;
+    /// A [`super::Cgroup`].
+    pub const CGROUP: u32 = 3;
+}
+
+/// An exec, or a refusal of one; `path_len` bytes of path follow it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Record {
+    /// [`tag::EXEC`].
+    pub tag: u32,
+    /// Thread group id in the initial pid namespace.
+    pub pid: u32,
     /// When, in nanoseconds of `CLOCK_MONOTONIC`.
     pub time_ns: u64,
     /// Which counter this exec went to.
     pub key: CellKey,
-    /// Inode of the file that runs, if it ran.
-    pub running_inode: u64,
-    /// Device of that file.
-    pub running_dev: u32,
-    /// Thread group id in the initial pid namespace.
-    pub pid: u32,
+    /// What that counter showed afterwards.
+    pub count: u64,
+    /// Bytes of the file that `head` is of (`inode.i_size`); [`UNKNOWN_SIZE`] where it was not seen.
+    pub size: u64,
     /// What `execve` returned, as errno (positive); 0 if it succeeded or that is unknown.
     pub errno: i32,
+    /// Bytes of `interp`.
+    pub interp_len: u32,
     /// Bytes of the path behind this record.
     pub path_len: u16,
     /// One of [`path_kind`].
     pub path_kind: u8,
     /// 1 if `interp` was put in front of the guest.
     pub interpreted: u8,
-    /// First bytes of the last file of this exec, zero-filled.
+    #[expect(missing_docs, reason = "padding")]
+    pub _pad: u32,
+    /// First bytes of the guest if it was remembered, else of the last file of this exec;
+    /// zero-filled.
     pub head: [u8; HEAD_LEN],
-    /// Bytes of `interp`.
-    pub interp_len: u32,
     /// Name of the task.
     pub comm: [u8; COMM_LEN],
     /// `linux_binprm.interp`.
     pub interp: [u8; INTERP_LEN],
+}
+
+/// [`Record::size`] of a file that was not seen.
+pub const UNKNOWN_SIZE: u64 = u64::MAX;
+
+/// A process died of SIGILL; `path_len` bytes of the path of its executable follow.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Signal {
+    /// [`tag::SIGNAL`].
+    pub tag: u32,
+    /// Thread group id in the initial pid namespace.
+    pub pid: u32,
+    /// When, in nanoseconds of `CLOCK_MONOTONIC`.
+    pub time_ns: u64,
+    /// Of the guest, if the task was emulated ([`mode::EMULATED`], [`mode::DIRECT`]); else of its
+    /// executable, without machine ([`mode::ILLEGAL`]).
+    pub key: CellKey,
+    /// How many deaths of this key there were, this one included.
+    pub count: u64,
+    /// `si_addr`: the instruction, if `code` is above 0.
+    pub address: u64,
+    /// Where the code of the executable starts and ends in memory (`mm_struct.start_code`,
+    /// `end_code`): an instruction in between is the executable's own, others are a library's.
+    pub start_code: u64,
+    /// See `start_code`.
+    pub end_code: u64,
+    /// `si_code`.
+    pub code: i32,
+    /// `si_pid`, in the pid namespace of the process, if `code` is 0 or less.
+    pub sender: u32,
+    /// Bytes of `path` behind this record.
+    pub path_len: u16,
+    /// One of [`path_kind`].
+    pub path_kind: u8,
+    /// Bytes of `code_bytes` that could be read.
+    pub code_len: u8,
+    /// The process's own id in that namespace.
+    pub own: u32,
+    /// The instruction's first bytes.
+    pub code_bytes: [u8; CODE_LEN],
+    /// Name of the task.
+    pub comm: [u8; COMM_LEN],
+}
+
+/// A cgroup was made in the v2 hierarchy; `path_len` bytes of its path follow. Whatever is executed in
+/// it later comes later, so that its name is known even if it is gone by then.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Cgroup {
+    /// [`tag::CGROUP`].
+    pub tag: u32,
+    /// Bytes of the path behind this record.
+    pub path_len: u32,
+    /// Its id: the inode of its directory.
+    pub id: u64,
 }
 
 /// A guest whose exec has not ended yet.
@@ -225,6 +326,10 @@ pub struct Flight {
     pub path_kind: u8,
     /// Bytes of `path`.
     pub path_len: u32,
+    #[expect(missing_docs, reason = "padding")]
+    pub _pad: u32,
+    /// Bytes of the guest.
+    pub size: u64,
     /// First bytes of the guest.
     pub head: [u8; HEAD_LEN],
     /// Its path, where `filename` does not say it.
@@ -271,6 +376,40 @@ pub struct Config {
     pub task_real_parent: u32,
     /// `task_struct.se.sum_exec_runtime`
     pub task_runtime: u32,
+    /// `inode.i_size`
+    pub inode_size: u32,
+    /// `task_struct.mm`
+    pub task_mm: u32,
+    /// `mm_struct.exe_file`
+    pub mm_exe_file: u32,
+    /// `mm_struct.start_code`
+    pub mm_start_code: u32,
+    /// `mm_struct.end_code`
+    pub mm_end_code: u32,
+    /// `kernel_siginfo.si_code`
+    pub siginfo_code: u32,
+    /// `kernel_siginfo._sifields._sigfault._addr`
+    pub siginfo_addr: u32,
+    /// `kernel_siginfo._sifields._kill._pid`
+    pub siginfo_pid: u32,
+    /// `k_sigaction.sa.sa_handler`
+    pub sigaction_handler: u32,
+    /// `task_struct.signal`
+    pub task_signal: u32,
+    /// `signal_struct.pids`
+    pub signal_pids: u32,
+    /// `pid.level`
+    pub pid_level: u32,
+    /// `pid.numbers`
+    pub pid_numbers: u32,
+    /// `cgroup.kn`
+    pub cgroup_kn: u32,
+    /// `kernfs_node.id`
+    pub kernfs_id: u32,
+    /// `cgroup.root`
+    pub cgroup_root: u32,
+    /// `cgroup_root.hierarchy_id`
+    pub root_hierarchy: u32,
     /// `task_struct.fs`
     pub task_fs: u32,
     /// `fs_struct.root.mnt`
@@ -321,8 +460,10 @@ pub mod stat {
     pub const PROVEN_FAILURE: u32 = 7;
     /// Failed execs whose return was missed (kretprobe), found at the task's next exec.
     pub const MISSED_RETURN: u32 = 8;
+    /// Emulators that were started directly, which no record told of.
+    pub const LOST_LOOK: u32 = 9;
     /// How many there are.
-    pub const COUNT: u32 = 9;
+    pub const COUNT: u32 = 10;
 }
 
 /// Hashes names for [`ident::HASHED`] keys: `bytes` zero-padded to whole words.
@@ -363,13 +504,19 @@ const _: () = {
     assert!(size_of::<TrackedTask>() == 48);
     assert!(offset_of!(TrackedTask, leader) == 40);
     assert!(size_of::<Interpreter>() == 8);
-    assert!(offset_of!(Record, head) == 56);
-    assert!(offset_of!(Record, comm) == 80);
-    assert!(offset_of!(Record, interp) == 96);
-    assert!(size_of::<Record>() == 352 && align_of::<Record>() == 8);
-    assert!(offset_of!(Flight, head) == 20);
-    assert!(size_of::<Flight>() == 1320);
-    assert!(size_of::<Config>() == 128);
+    assert!(size_of::<FileKey>() == 16);
+    assert!(size_of::<IllegalCell>() == 16);
+    assert!(offset_of!(Record, tag) == 0 && offset_of!(Signal, tag) == 0);
+    assert!(offset_of!(Record, head) == 72);
+    assert!(offset_of!(Record, comm) == 136);
+    assert!(offset_of!(Record, interp) == 152);
+    assert!(size_of::<Record>() == 408 && align_of::<Record>() == 8);
+    assert!(offset_of!(Signal, code_bytes) == 88);
+    assert!(size_of::<Signal>() == 120 && align_of::<Signal>() == 8);
+    assert!(offset_of!(Cgroup, tag) == 0 && size_of::<Cgroup>() == 16);
+    assert!(offset_of!(Flight, size) == 24);
+    assert!(size_of::<Flight>() == 1376);
+    assert!(size_of::<Config>() == 200);
     assert!(
         cfg!(target_endian = "little"),
         "interpreter strings are hashed as little-endian words"

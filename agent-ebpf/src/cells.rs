@@ -8,15 +8,20 @@ use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 
 use crate::kernel::add;
-use crate::state::{CLAIMED, FOREIGN, HOT, NATIVE, count};
+use crate::state::{CLAIMED, FOREIGN, HOT, NATIVE, NOT_FOUND, count};
 
 /// Least time between two records of one key.
 const RECORD_INTERVAL_NS: u64 = 1_000_000_000;
 
-/// Counts an exec. Returns where to note the time if a record is due: the caller sends it and then
-/// calls [`told`].
+/// A record that is due: what it says of its counter, and where to note that it was sent.
+pub(crate) struct Due {
+    pub(crate) count: u64,
+    pub(crate) sent_ns: *mut u64,
+}
+
+/// Counts an exec. If a record is due, the caller sends it and then calls [`told`].
 #[inline(always)]
-pub(crate) fn exec(key: &CellKey) -> Option<*mut u64> {
+pub(crate) fn exec(key: &CellKey) -> Option<Due> {
     if key.mode == mode::NATIVE {
         native(key)
     } else {
@@ -67,7 +72,7 @@ fn claim(key: &CellKey) {
 
 /// Of a native binary, only the first is told.
 #[inline(always)]
-fn native(key: &CellKey) -> Option<*mut u64> {
+fn native(key: &CellKey) -> Option<Due> {
     let cell = match NATIVE.get_ptr_mut(key) {
         Some(cell) => cell,
         None => {
@@ -92,7 +97,10 @@ fn native(key: &CellKey) -> Option<*mut u64> {
     unsafe {
         add(&raw mut (*cell).count, 1);
         if (*cell).sent_ns == 0 {
-            return Some(&raw mut (*cell).sent_ns);
+            return Some(Due {
+                count: (*cell).count,
+                sent_ns: &raw mut (*cell).sent_ns,
+            });
         }
         // It has its name.
         if (*cell).tried == 0 {
@@ -103,9 +111,10 @@ fn native(key: &CellKey) -> Option<*mut u64> {
     }
 }
 
-/// Of any other, one a second.
+/// Of any other, one a second; of an emulator that was started directly, each: what the process is
+/// about to map is known to the process only.
 #[inline(always)]
-fn foreign(key: &CellKey) -> Option<*mut u64> {
+fn foreign(key: &CellKey) -> Option<Due> {
     let cell = foreign_cell(key)?;
     // SAFETY: as in `told`.
     unsafe {
@@ -113,13 +122,49 @@ fn foreign(key: &CellKey) -> Option<*mut u64> {
         add(&raw mut (*cell).count, 1);
         (*cell).last_ns = now;
         let sent = (*cell).sent_ns;
-        if sent == 0 || now.wrapping_sub(sent) >= RECORD_INTERVAL_NS {
-            return Some(&raw mut (*cell).sent_ns);
+        let late = sent == 0 || now.wrapping_sub(sent) >= RECORD_INTERVAL_NS;
+        if late || key.mode == mode::DIRECT {
+            return Some(Due {
+                count: (*cell).count,
+                sent_ns: &raw mut (*cell).sent_ns,
+            });
         }
         add(&raw mut (*cell).suppressed, 1);
     }
     None
 }
+
+/// Counts an exec of a name that may not be there. A record is due for a new one, and then seldom: what
+/// is not there will not come soon.
+#[inline(always)]
+pub(crate) fn not_found(key: &CellKey) -> Option<Due> {
+    const INTERVAL_NS: u64 = 10_000_000_000;
+    if NOT_FOUND.get_ptr(key).is_none() {
+        let _ = NOT_FOUND.insert(key, FRESH, u64::from(BPF_NOEXIST));
+    }
+    let cell = NOT_FOUND.get_ptr_mut(key)?;
+    // SAFETY: as in `told`; the memory of one that is pushed out stays the map's.
+    unsafe {
+        let now = bpf_ktime_get_ns();
+        add(&raw mut (*cell).count, 1);
+        (*cell).last_ns = now;
+        let sent = (*cell).sent_ns;
+        (sent == 0 || now.wrapping_sub(sent) >= INTERVAL_NS).then_some(Due {
+            count: (*cell).count,
+            sent_ns: &raw mut (*cell).sent_ns,
+        })
+    }
+}
+
+/// A cell that has counted nothing.
+const FRESH: ForeignCell = ForeignCell {
+    count: 0,
+    suppressed: 0,
+    cpu_ns: 0,
+    processes: 0,
+    last_ns: 0,
+    sent_ns: 0,
+};
 
 /// The cell of a key, made if there is none.
 #[inline(always)]
@@ -127,15 +172,7 @@ pub(crate) fn foreign_cell(key: &CellKey) -> Option<*mut ForeignCell> {
     if let Some(cell) = FOREIGN.get_ptr_mut(key) {
         return Some(cell);
     }
-    let fresh = ForeignCell {
-        count: 0,
-        suppressed: 0,
-        cpu_ns: 0,
-        processes: 0,
-        last_ns: 0,
-        sent_ns: 0,
-    };
-    let _ = FOREIGN.insert(key, fresh, u64::from(BPF_NOEXIST));
+    let _ = FOREIGN.insert(key, FRESH, u64::from(BPF_NOEXIST));
     let cell = FOREIGN.get_ptr_mut(key);
     if cell.is_none() {
         count(stat::OTHER_FOREIGN);

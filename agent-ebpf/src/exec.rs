@@ -1,12 +1,13 @@
 //! An exec that succeeded.
 
-use archtrace_ebpf::abi::{CellKey, ident, mode, path_kind};
+use archtrace_ebpf::abi::{CellKey, ident, mode, path_kind, stat};
 use aya_ebpf::helpers::generated::bpf_get_current_cgroup_id;
 
 use crate::kernel::{FileId, Head, Read, file_id};
-use crate::record::{Facts, Name};
+use crate::record::{Facts, Name, Start};
 use crate::state::{
-    FLIGHTS, INSIDE, INTERPRETERS, Slot, anything_alive, config, keeps_inside, scratch,
+    FLIGHTS, INSIDE, INTERPRETERS, Slot, anything_alive, config, count, is_emulator, keeps_inside,
+    scratch,
 };
 use crate::{cells, names, pass, record, tasks};
 
@@ -73,20 +74,22 @@ pub(crate) fn on_exec<R: Read>(task: *const u8, bprm: *const u8) {
         Some(counted) => counted,
         None => direct::<R>(&seen),
     };
-    if let Some(sent_ns) = cells::exec(&key) {
+    if let Some(due) = cells::exec(&key) {
         let facts = Facts {
             key,
-            running: seen.running,
+            count: due.count,
             errno: 0,
-            bprm,
+            head: Start::Pass(bprm),
             interp,
             name,
         };
         if record::send(Slot::Exec, &facts) {
-            cells::told(sent_ns);
+            cells::told(due.sent_ns);
+        } else if key.mode == mode::DIRECT {
+            count(stat::LOST_LOOK);
         }
     }
-    if key.mode == mode::EMULATED {
+    if key.mode == mode::EMULATED || key.mode == mode::DIRECT {
         tasks::begin(task as u64, key, tasks::runtime::<R>(task), true);
     }
     if config!(header_hook) != 0 && anything_alive() {
@@ -123,7 +126,10 @@ struct Counted {
 /// The CPU runs the file itself, be it a script's interpreter.
 #[inline(always)]
 fn direct<R: Read>(exec: &Exec) -> Counted {
-    let key = direct_key(Head::of::<R>(exec.bprm), exec.running);
+    let mut key = direct_key(Head::of::<R>(exec.bprm), exec.running);
+    if key.mode == mode::NATIVE && is_emulator(key.inode, key.dev) {
+        key.mode = mode::DIRECT;
+    }
     // Of a script, the interpreter is what runs: it gives the name.
     let name = Name::Kernel {
         string: exec.interp,

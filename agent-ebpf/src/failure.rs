@@ -4,8 +4,8 @@ use archtrace_ebpf::abi::{CellKey, Flight, ident, mode, path_kind, stat};
 use aya_ebpf::helpers::generated::bpf_get_current_cgroup_id;
 
 use crate::kernel::{FileId, Head, Read, current, file_id, is_childs_of_agent};
-use crate::record::{Facts, Name};
-use crate::state::{FLIGHTS, Slot, anything_alive, config, count, scratch};
+use crate::record::{Facts, Name, Start};
+use crate::state::{FLIGHTS, Slot, config, count, scratch};
 use crate::{cells, names, pass, record};
 
 const ENOENT: i64 = -2;
@@ -37,13 +37,17 @@ pub(crate) fn on_return<R: Read>(bprm: *const u8, ret: i64) -> bool {
 }
 
 /// The same where only the system call's return is seen: no file, and the name as it was given.
-/// ENOENT is left out, because a plain not-found cannot be told from a missing interpreter.
+/// Whether ENOENT means a plain not-found or a missing interpreter, only the agent can find out.
 #[inline(always)]
 pub(crate) fn on_syscall_return(filename: *const u8, ret: i64) {
     let task = current();
-    if ret != ENOEXEC && ret != ELIBBAD {
-        if config!(header_hook) != 0 && anything_alive() {
+    // With the header hook, a foreign file in flight says that a file was opened.
+    let opened = config!(header_hook) != 0 && FLIGHTS.get_ptr(task).is_some();
+    if ret != ENOEXEC && ret != ELIBBAD && !(ret == ENOENT && opened) {
+        if opened {
             pass::forget(task);
+        } else if ret == ENOENT && config!(header_hook) == 0 {
+            not_found(filename);
         }
         return;
     }
@@ -84,14 +88,41 @@ pub(crate) fn on_syscall_return(filename: *const u8, ret: i64) {
             )
         }
     };
-    tell(
-        key,
-        (-ret) as i32,
-        core::ptr::null(),
-        core::ptr::null(),
-        name,
-    );
+    tell(key, (-ret) as i32, Start::Unknown, core::ptr::null(), name);
     pass::forget(task);
+}
+
+/// ENOENT, and nothing was seen of the file. Every search along PATH makes some of these, so that they
+/// have a map of their own, where the least recent ones make room.
+#[inline(always)]
+fn not_found(filename: *const u8) {
+    let Some(scratch) = scratch(Slot::Failure) else {
+        return;
+    };
+    // Apart from other failures of the same name.
+    let inode = names::hash_user(scratch, !config!(hash_seed), filename);
+    let key = CellKey {
+        // SAFETY: no arguments, no preconditions.
+        cgroup: unsafe { bpf_get_current_cgroup_id() },
+        inode,
+        dev: 0,
+        machine: 0,
+        mode: mode::FAILED,
+        ident: ident::HASHED,
+    };
+    if let Some(due) = cells::not_found(&key) {
+        let facts = Facts {
+            key,
+            count: due.count,
+            errno: -ENOENT as i32,
+            head: Start::Unknown,
+            interp: core::ptr::null(),
+            name: Name::User(filename),
+        };
+        if record::send(Slot::Failure, &facts) {
+            cells::told(due.sent_ns);
+        }
+    }
 }
 
 #[inline(always)]
@@ -111,9 +142,10 @@ fn refused<R: Read>(task: u64, bprm: *const u8, head: Head, errno: i32) {
     } else {
         interp
     };
-    let (key, name) = match FLIGHTS.get_ptr(task) {
+    let (key, start, name) = match FLIGHTS.get_ptr(task) {
         Some(flight) => (
             pass::key_of(flight, cgroup, mode::FAILED),
+            Start::Flight(flight),
             flight_name(flight, filename),
         ),
         None => {
@@ -129,10 +161,10 @@ fn refused<R: Read>(task: u64, bprm: *const u8, head: Head, errno: i32) {
             };
             // The last file that was read: the script itself if its interpreter was not opened.
             let string = if head.is_script() { filename } else { interp };
-            (key, Name::Kernel { string, file })
+            (key, Start::Pass(bprm), Name::Kernel { string, file })
         }
     };
-    tell(key, errno, bprm, interpreted, name);
+    tell(key, errno, start, interpreted, name);
 }
 
 /// The name of a guest that was remembered; `filename` where that says it.
@@ -150,20 +182,18 @@ fn flight_name(flight: *const Flight, filename: *const u8) -> Name {
 }
 
 #[inline(always)]
-fn tell(key: CellKey, errno: i32, bprm: *const u8, interp: *const u8, name: Name) {
-    if let Some(sent_ns) = cells::exec(&key) {
-        // Nothing runs.
-        let running = FileId { inode: 0, dev: 0 };
+fn tell(key: CellKey, errno: i32, head: Start, interp: *const u8, name: Name) {
+    if let Some(due) = cells::exec(&key) {
         let facts = Facts {
             key,
-            running,
+            count: due.count,
             errno,
-            bprm,
+            head,
             interp,
             name,
         };
         if record::send(Slot::Failure, &facts) {
-            cells::told(sent_ns);
+            cells::told(due.sent_ns);
         }
     }
 }

@@ -69,6 +69,16 @@ pub(crate) fn file_id<R: Read>(file: *const u8) -> FileId {
     }
 }
 
+/// `inode.i_size` of an open file, in bytes.
+#[inline(always)]
+pub(crate) fn file_size(file: *const u8) -> u64 {
+    // SAFETY: as in `file_id`, by probe reads.
+    unsafe {
+        let inode: *const u8 = Probed::get(file, config!(file_inode));
+        Probed::get(inode, config!(inode_size))
+    }
+}
+
 /// What the first 20 bytes of a file say.
 #[derive(Clone, Copy)]
 pub(crate) struct Head {

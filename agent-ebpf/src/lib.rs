@@ -8,3 +8,6 @@
 pub mod abi;
 #[cfg(feature = "user")]
 mod user;
+
+#[cfg(feature = "user")]
+pub use user::Item;

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `probes/*` | one hook each: a thin entry that reads its arguments |
 //! | `exec`, `pass`, `failure`, `tasks` | what the hooks share: what an exec, a pass, a refusal, a task means |
+//! | `signal` | a death by SIGILL |
+//! | `cgroup` | the name of a cgroup, when it is made |
 //! | `cells` | counting, and when to send a record |
 //! | `record` | putting a record together |
 //! | `walk` | from a file to its path |
@@ -15,6 +17,7 @@
 #![feature(asm_experimental_arch)]
 
 mod cells;
+mod cgroup;
 mod exec;
 mod failure;
 mod kernel;
@@ -22,6 +25,7 @@ mod names;
 mod pass;
 mod probes;
 mod record;
+mod signal;
 mod state;
 mod tasks;
 mod walk;

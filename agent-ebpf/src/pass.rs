@@ -4,7 +4,7 @@ use archtrace_ebpf::abi::{CellKey, FLIGHT_PATH_LEN, Flight, INTERP_LEN, path_kin
 use aya_ebpf::bindings::BPF_ANY;
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_kernel_str};
 
-use crate::kernel::{Head, Read, current, file_id, is_childs_of_agent};
+use crate::kernel::{Head, Read, current, file_id, file_size, is_childs_of_agent};
 use crate::state::{
     FLIGHTS, Slot, anything_alive, config, count, one_less_alive, one_more_alive, scratch,
 };
@@ -95,6 +95,7 @@ fn remember<R: Read>(
         (*flight).ident = head.ident;
         (*flight).path_kind = path_kind::NONE;
         (*flight).path_len = 0;
+        (*flight).size = file_size(file);
         let buf = bprm.add(config!(binprm_buf) as usize);
         let bytes = &raw mut (*flight).head;
         bpf_probe_read_kernel(bytes.cast(), size_of_val(&*bytes) as u32, buf.cast());

@@ -1,12 +1,14 @@
 //! Puts a record together and sends it.
 
-use archtrace_ebpf::abi::{CellKey, Flight, INTERP_LEN, PATH_LEN, Record, path_kind, stat};
+use archtrace_ebpf::abi::{
+    CellKey, Flight, HEAD_LEN, INTERP_LEN, PATH_LEN, Record, UNKNOWN_SIZE, path_kind, stat, tag,
+};
 use aya_ebpf::helpers::generated::{
     bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_ktime_get_ns, bpf_probe_read_kernel,
     bpf_probe_read_kernel_str, bpf_probe_read_user_str,
 };
 
-use crate::kernel::FileId;
+use crate::kernel::{Probed, Read as _, file_size};
 use crate::state::{RECORDS, Scratch, Slot, config, count, scratch};
 use crate::walk;
 
@@ -21,13 +23,23 @@ pub(crate) enum Name {
     Flight(*const Flight),
 }
 
+/// Where the first bytes of the file are to be had.
+#[derive(Clone, Copy)]
+pub(crate) enum Start {
+    /// `linux_binprm`: those of the last pass.
+    Pass(*const u8),
+    /// They were remembered when the guest was seen.
+    Flight(*const Flight),
+    /// Nowhere.
+    Unknown,
+}
+
 /// What a record says beside names.
 pub(crate) struct Facts {
     pub(crate) key: CellKey,
-    pub(crate) running: FileId,
+    pub(crate) count: u64,
     pub(crate) errno: i32,
-    /// `linux_binprm`, or null where it is not known.
-    pub(crate) bprm: *const u8,
+    pub(crate) head: Start,
     /// `linux_binprm.interp`, or null where nothing was put in front.
     pub(crate) interp: *const u8,
     pub(crate) name: Name,
@@ -43,17 +55,17 @@ pub(crate) fn send(slot: Slot, facts: &Facts) -> bool {
     // of kernel memory fail softly and are bounded by the sizes of the fields.
     unsafe {
         let record = &raw mut (*scratch).record;
+        (*record).tag = tag::EXEC;
         (*record).time_ns = bpf_ktime_get_ns();
         (*record).key = facts.key;
-        (*record).running_inode = facts.running.inode;
-        (*record).running_dev = facts.running.dev;
+        (*record).count = facts.count;
         (*record).pid = (bpf_get_current_pid_tgid() >> 32) as u32;
         (*record).errno = facts.errno;
         bpf_get_current_comm(
             (&raw mut (*record).comm).cast(),
             size_of_val(&(*record).comm) as u32,
         );
-        head(record, facts.bprm);
+        head(record, facts.head);
         interp(record, facts.interp);
         let len = path(scratch, facts.name);
         output(scratch, len)
@@ -63,14 +75,24 @@ pub(crate) fn send(slot: Slot, facts: &Facts) -> bool {
 /// # Safety
 /// `record` must be valid for writes.
 #[inline(always)]
-unsafe fn head(record: *mut Record, bprm: *const u8) {
-    // SAFETY: the caller's; `buf` is longer than `head`.
+unsafe fn head(record: *mut Record, start: Start) {
+    // SAFETY: the caller's; `buf` is longer than `head`, and a flight's is as long.
     unsafe {
-        (*record).head = [0; archtrace_ebpf::abi::HEAD_LEN];
-        if !bprm.is_null() {
-            let head = &raw mut (*record).head;
-            let buf = bprm.add(config!(binprm_buf) as usize);
-            bpf_probe_read_kernel(head.cast(), size_of_val(&*head) as u32, buf.cast());
+        let head = &raw mut (*record).head;
+        (*record).size = UNKNOWN_SIZE;
+        match start {
+            Start::Pass(bprm) => {
+                let buf = bprm.add(config!(binprm_buf) as usize);
+                bpf_probe_read_kernel(head.cast(), HEAD_LEN as u32, buf.cast());
+                let file: *const u8 = Probed::get(bprm, config!(binprm_file));
+                (*record).size = file_size(file);
+            }
+            Start::Flight(flight) => {
+                let from = &raw const (*flight).head;
+                bpf_probe_read_kernel(head.cast(), HEAD_LEN as u32, from.cast());
+                (*record).size = (*flight).size;
+            }
+            Start::Unknown => (*head) = [0; HEAD_LEN],
         }
     }
 }

@@ -6,8 +6,8 @@
 use core::sync::atomic::AtomicU64;
 
 use archtrace_ebpf::abi::{
-    CellKey, Config, Flight, ForeignCell, HOT_SLOTS, HotCell, INTERP_LEN, Interpreter, NativeCell,
-    PATH_LEN, Record, TrackedTask, stat,
+    CellKey, Cgroup, Config, FileKey, Flight, ForeignCell, HOT_SLOTS, HotCell, INTERP_LEN,
+    IllegalCell, Interpreter, NativeCell, PATH_LEN, Record, Signal, TrackedTask, stat,
 };
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
@@ -50,6 +50,65 @@ pub(crate) static INTERPRETERS: HashMap<u64, Interpreter> = HashMap::with_max_en
 /// Thread groups that the agent found running emulated, for the task iterator to take in.
 #[map]
 pub(crate) static ADOPT: HashMap<u32, CellKey> = HashMap::with_max_entries(1024, 0);
+
+/// Files that the agent found to be emulators.
+#[map]
+pub(crate) static EMULATORS: HashMap<FileKey, u32> = HashMap::with_max_entries(256, 0);
+
+/// One number: how many there are in [`EMULATORS`], so that a node without any pays no look-up.
+#[map]
+static EMULATOR_COUNT: Array<u64> = Array::with_max_entries(1, 0);
+
+/// Execs of names that the kernel did not find, or whose interpreter it did not find (tracepoints only).
+#[map]
+pub(crate) static NOT_FOUND: LruHashMap<CellKey, ForeignCell> =
+    LruHashMap::with_max_entries(1024, 0);
+
+/// Deaths by SIGILL. Whoever dies of it over and over under ever new names pushes out older ones.
+#[map]
+pub(crate) static ILLEGAL: LruHashMap<CellKey, IllegalCell> = LruHashMap::with_max_entries(1024, 0);
+
+/// Where a [`Signal`] is put together, with room for the path behind it.
+#[map]
+static SIGNAL: PerCpuArray<SignalScratch> = PerCpuArray::with_max_entries(1, 0);
+
+/// See [`SIGNAL`].
+#[repr(C)]
+pub(crate) struct SignalScratch {
+    pub(crate) signal: Signal,
+    pub(crate) path: [u8; PATH_LEN + INTERP_LEN],
+}
+
+pub(crate) fn signal_scratch() -> Option<*mut SignalScratch> {
+    SIGNAL.get_ptr_mut(0)
+}
+
+/// Where a [`Cgroup`] is put together, with room for the path behind it.
+#[map]
+static CGROUP: PerCpuArray<CgroupScratch> = PerCpuArray::with_max_entries(1, 0);
+
+/// See [`CGROUP`].
+#[repr(C)]
+pub(crate) struct CgroupScratch {
+    pub(crate) made: Cgroup,
+    pub(crate) path: [u8; PATH_LEN],
+}
+
+pub(crate) fn cgroup_scratch() -> Option<*mut CgroupScratch> {
+    CGROUP.get_ptr_mut(0)
+}
+
+/// Whether a file is a known emulator.
+#[inline(always)]
+pub(crate) fn is_emulator(inode: u64, dev: u32) -> bool {
+    let any = EMULATOR_COUNT.get(0).copied().unwrap_or(0) != 0;
+    let file = FileKey {
+        inode,
+        dev,
+        _pad: 0,
+    };
+    any && EMULATORS.get_ptr(file).is_some()
+}
 
 /// Records on their way to the agent: 1,000 at the common size of some 400 bytes.
 #[map]
@@ -101,6 +160,23 @@ pub(crate) static CONFIG: Config = Config {
     task_tgid: 0,
     task_real_parent: 0,
     task_runtime: 0,
+    inode_size: 0,
+    task_mm: 0,
+    mm_exe_file: 0,
+    mm_start_code: 0,
+    mm_end_code: 0,
+    siginfo_code: 0,
+    siginfo_addr: 0,
+    siginfo_pid: 0,
+    sigaction_handler: 0,
+    task_signal: 0,
+    signal_pids: 0,
+    pid_level: 0,
+    pid_numbers: 0,
+    cgroup_kn: 0,
+    kernfs_id: 0,
+    cgroup_root: 0,
+    root_hierarchy: 0,
     task_fs: 0,
     fs_root_mnt: 0,
     fs_root_dentry: 0,

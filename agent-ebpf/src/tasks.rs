@@ -3,7 +3,7 @@
 //! A task counts from its exec (or from its birth, as a child of one) until it is freed:
 //! `sched_process_exit` comes before the last slice and the teardown of the address space.
 
-use archtrace_ebpf::abi::{CellKey, TrackedTask, stat};
+use archtrace_ebpf::abi::{CellKey, ForeignCell, TrackedTask, mode, stat};
 use aya_ebpf::bindings::BPF_NOEXIST;
 
 use crate::kernel::Read;
@@ -64,6 +64,26 @@ fn forget(task: u64, key: CellKey, leader: u32) {
         && let Some(cell) = FOREIGN.get_ptr_mut(key)
     {
         cells::add_process(cell, -1);
+    }
+}
+
+/// A task that counts for an emulator counts for its guest, `key` with `cell`, from now on, with all
+/// that it has used.
+#[inline(always)]
+pub(crate) fn change_key(entry: *mut TrackedTask, key: CellKey, cell: *mut ForeignCell) {
+    // SAFETY: a map value; the agent lets one iterator run at a time, and an exec or end that comes
+    // in between sees either key.
+    unsafe {
+        if (*entry).key.mode != mode::DIRECT {
+            return;
+        }
+        if (*entry).leader != 0
+            && let Some(before) = FOREIGN.get_ptr_mut((*entry).key)
+        {
+            cells::add_process(before, -1);
+            cells::add_process(cell, 1);
+        }
+        (*entry).key = key;
     }
 }
 

@@ -7,7 +7,7 @@ use archtrace_facts::node::Preflight;
 use serde_json::json;
 
 use crate::source::sensor::{Sensor, SensorError};
-use crate::source::{mounts, node};
+use crate::source::{compat, mounts, node, registry};
 
 /// Attaches as the agent would, says how that went, and detaches again.
 ///
@@ -23,12 +23,32 @@ pub fn run(best_tier: u32) -> Result<Preflight, crate::AgentError> {
 #[must_use]
 pub fn text(report: &Preflight) -> String {
     let mut out = String::new();
-    let node = node::read(std::path::Path::new("/proc"), "");
+    let arch = Arch::of_this_build();
+    let runs_32bit = compat::try_out(arch, registry::read().rules());
+    let node = node::read(std::path::Path::new("/proc"), "", runs_32bit);
     // Writing to a String cannot fail.
     let _ = writeln!(
         out,
         "node      {}, Linux {}, {}",
         node.arch, node.kernel_release, node.cpu_model
+    );
+    let runs_32bit = match node.runs_32bit {
+        Some(true) => "run",
+        Some(false) => "do not run",
+        None => "could not be tried",
+    };
+    let lockdown = match node.lockdown.as_str() {
+        "" => String::new(),
+        level => format!(", lockdown {level}"),
+    };
+    let _ = writeln!(
+        out,
+        "          {}{} byte pages, 32-bit programs {runs_32bit}{lockdown}",
+        match node.cpu_generation.as_str() {
+            "" => String::new(),
+            generation => format!("{generation}, "),
+        },
+        node.page_size
     );
     for hook in &report.hooks {
         let served = if hook.mechanism.is_empty() {

@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::sink::client::{self, Identity};
 use crate::sink::outbox::Outbox;
 use crate::source::sensor::Sensor;
-use crate::source::{mounts, node};
+use crate::source::{compat, mounts, node, registry};
 use crate::watch::Watch;
 
 /// Watches and reports until SIGINT or SIGTERM. Must be called before any thread is started.
@@ -31,13 +31,17 @@ pub fn run(config: Config) -> Result<(), AgentError> {
             "--collector {collector}: {error}; a URL such as http://127.0.0.1:50061"
         ))
     })?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "starting");
     mounts::prepare();
     let arch = Arch::of_this_build();
+    // Before anything is watched: it executes a program of its own.
+    let runs_32bit = compat::try_out(arch, registry::read().rules());
+    tracing::debug!(runs_32bit, "32-bit programs were tried");
     let mut sensor = Sensor::start(arch, best_tier, kernel_log)?;
     say(&sensor);
     let identity = Identity {
         cluster,
-        node: node::read(&proc, &node_name),
+        node: node::read(&proc, &node_name, runs_32bit),
         epoch: client::random(),
         // 0 is the collector's own stream.
         stream_id: client::random().max(1),
@@ -60,7 +64,7 @@ pub fn run(config: Config) -> Result<(), AgentError> {
         } else {
             None
         };
-        let watch = Watch::new(sensor, outbox.clone(), arch, proc);
+        let watch = Watch::new(sensor, outbox.clone(), &identity.node, proc);
         tokio::select! {
             // Without the watching side the agent would be alive and blind: its end is ours.
             ended = watch.run() => ended.map_err(failed("watching the kernel")),

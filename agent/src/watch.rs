@@ -1,7 +1,13 @@
 //! The watching side: moves what the kernel tells into the outbox.
 
+mod counters;
+mod deaths;
+mod direct;
 mod handlers;
+mod looks;
 mod losses;
+mod old;
+mod records;
 mod sweep;
 
 use std::collections::HashSet;
@@ -9,27 +15,27 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
-use archtrace_ebpf::abi::{Record, mode};
+use archtrace_ebpf::Item;
+use archtrace_ebpf::abi::CellKey;
 use archtrace_facts::arch::Arch;
-use archtrace_facts::fact::Stage;
+use archtrace_facts::fact::{FactKey, Stage};
+use archtrace_facts::node::NodeInfo;
 use tokio::time::{MissedTickBehavior, interval};
 
+use self::direct::Direct;
 use self::handlers::{Changes, changed};
+use self::looks::{Looks, Scans};
 use self::losses::Losses;
 use crate::enrich::cgroup::Cgroups;
 use crate::enrich::clock::Clock;
-use crate::enrich::exec;
 use crate::readable;
 use crate::sink::outbox::Outbox;
 use crate::source::interpreters::Interpreters;
-use crate::source::maps::MAX_ADOPTED;
 use crate::source::sensor::Sensor;
-use crate::source::{procs, tasks};
+use crate::source::tasks;
 
 /// Counters of what is not native: exact within a second, so looked at more often than that.
 const FOREIGN_INTERVAL: Duration = Duration::from_millis(400);
-/// A record of a key is followed by execs that send none for a second; the rest is for a busy node.
-const RECORDED_LATELY: Duration = Duration::from_secs(3);
 /// Counters of native binaries, which may be thousands.
 const NATIVE_INTERVAL: Duration = Duration::from_secs(20);
 /// CPU time of emulated tasks that are alive: a look at every task of the node. Losses are told no
@@ -47,8 +53,24 @@ pub(crate) struct Watch {
     sensor: Sensor,
     outbox: Outbox,
     node: Arch,
+    runs_32bit: Option<bool>,
+    /// Extensions of the CPU's instruction set.
+    features: Vec<String>,
     proc: PathBuf,
     cgroups: Cgroups,
+    looks: Looks,
+    scans: Scans,
+    /// Files that were looked through for the marks of an emulator, by inode and device.
+    scanned: HashSet<(u64, u32)>,
+    /// Those of them that are emulators.
+    emulators: HashSet<(u64, u32)>,
+    direct: Direct,
+    /// Processes older than the agent that are yet to be looked at.
+    old: Vec<u32>,
+    /// Processes whose tasks are to count for a guest.
+    adopting: Vec<(u32, CellKey)>,
+    /// Counters of execs that failed with ENOENT although the file is there (tracepoints only).
+    not_found: HashSet<CellKey>,
     interpreters: Interpreters,
     changes: Option<Changes>,
     /// When the last record of anything but a native binary came.
@@ -62,15 +84,25 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// `proc` is where procfs is mounted.
-    pub(crate) fn new(sensor: Sensor, outbox: Outbox, node: Arch, proc: PathBuf) -> Self {
+    pub(crate) fn new(sensor: Sensor, outbox: Outbox, node: &NodeInfo, proc: PathBuf) -> Self {
         let cgroups = Cgroups::new(&proc);
         let losses = Losses::new(sensor.attached_at);
         let mut watch = Self {
             sensor,
             outbox,
-            node,
+            node: node.arch,
+            runs_32bit: node.runs_32bit,
+            features: node.cpu_features.clone(),
             proc,
             cgroups,
+            looks: looks::looks(),
+            scans: looks::scans(),
+            scanned: HashSet::new(),
+            emulators: HashSet::new(),
+            direct: Direct::default(),
+            old: Vec::new(),
+            adopting: Vec::new(),
+            not_found: HashSet::new(),
             interpreters: Interpreters::default(),
             changes: Changes::watch(),
             recorded: None,
@@ -83,7 +115,7 @@ impl Watch {
             let line = "cgroup v2 is not mounted: facts have no cgroup".to_owned();
             watch.outbox.lock().preflight.missing.push(line);
         }
-        watch.adopt();
+        watch.ask_all_old();
         watch
     }
 
@@ -104,6 +136,12 @@ impl Watch {
                     }
                 }
                 () = changed(self.changes.as_ref()) => self.read_registry(),
+                (ticket, answer) = self.looks.next() => {
+                    self.take_answer(ticket, answer);
+                    self.ask_some_old();
+                }
+                (scan, answer) = self.scans.next() => self.take_scan(&scan, answer),
+                () = until(self.direct.next()) => self.look_at_due(),
                 _ = foreign.tick() => {
                     if self.may_have_counted() {
                         self.read_foreign();
@@ -131,8 +169,10 @@ impl Watch {
             // Copied, so that the slot is free again before files are looked at.
             let bytes = item.to_vec();
             drop(item);
-            match Record::split(&bytes) {
-                Some((record, path)) => self.take_record(&record, path, clock),
+            match Item::split(&bytes) {
+                Some(Item::Exec(record, path)) => self.take_record(record, path, clock),
+                Some(Item::Signal(signal, path)) => self.take_signal(&signal, path),
+                Some(Item::Cgroup(made, path)) => self.cgroups.learn(made.id, path),
                 // Never seen; but whatever is dropped is counted.
                 None => self.losses.add(Stage::RingBuffer, 1),
             }
@@ -141,89 +181,20 @@ impl Watch {
         true
     }
 
-    fn take_record(&mut self, record: &Record, path: &[u8], clock: Clock) {
-        if record.key.mode != mode::NATIVE {
-            self.recorded = Some(Instant::now());
-        }
-        if record.key.mode == mode::INTERPRETED {
-            // Asked what an interpreter is; the answer must not be older than the question.
-            self.refresh_registry();
-        }
-        let rules = self.sensor.registry.rules();
-        let told = exec::tell(
-            record,
-            path,
-            self.node,
-            rules,
-            &self.proc,
-            &mut self.cgroups,
-            clock,
-        );
-        let time = clock.wall(record.time_ns);
-        let full = {
-            let mut contents = self.outbox.lock();
-            let named = contents.table.name(record.key, told.key, time);
-            if let Some(event) = told.event {
-                contents.events.push_event(event);
-            }
-            named.is_err()
-        };
-        if full {
+    /// Names a counter, or counts a loss.
+    fn name(&mut self, counter: CellKey, key: FactKey, time: SystemTime) {
+        let named = self.outbox.lock().table.name(counter, key, time);
+        if named.is_err() {
             self.losses.add(Stage::FactTable, 1);
         }
-        if told.reads_scripts
-            && let Some(name) = record.interpreter()
-            && self.interpreters.learn_plain(self.sensor.hash_seed, name)
-        {
-            self.tell_interpreters();
-        }
-        // What is new is told with its count, not half a second later.
-        if let Some(reading) = self.sensor.maps.read_one(&record.key, clock) {
-            self.outbox.lock().table.read(record.key, reading);
-        }
     }
 
-    /// Whether what is not native may have been counted since the last look. An exec that sends no
-    /// record follows one that did within a second, and what ends was alive before.
-    fn may_have_counted(&self) -> bool {
-        self.alive
-            || self
-                .recorded
-                .is_some_and(|recorded| recorded.elapsed() < RECORDED_LATELY)
-    }
-
-    fn read_foreign(&mut self) {
-        let mut alive = false;
-        let dropped = self.outbox.lock().table.take_dropped();
-        self.losses.add(Stage::FactTable, dropped);
-        let losses = self.losses.take(&self.sensor);
-        let mut contents = self.outbox.lock();
-        for loss in losses {
-            contents.events.push_loss(loss);
+    /// Takes a reading of one counter.
+    fn read_counter(&mut self, counter: CellKey) {
+        if let Some(reading) = self.sensor.maps.read_one(&counter, Clock::look()) {
+            let reading = self.direct.correct(&counter, reading);
+            self.outbox.lock().table.read(counter, reading);
         }
-        self.sensor
-            .maps
-            .read_foreign(Clock::look(), |key, reading| {
-                alive |= reading.processes > 0;
-                contents.table.read(key, reading);
-            });
-        self.alive = alive;
-        let news = contents.table.has_changes() || !contents.events.is_empty();
-        drop(contents);
-        if news {
-            self.outbox.notify();
-        }
-    }
-
-    fn read_native(&mut self) {
-        let mut contents = self.outbox.lock();
-        self.sensor
-            .maps
-            .read_native(SystemTime::now(), |key, reading| {
-                contents.table.read(key, reading);
-            });
-        drop(contents);
-        self.outbox.notify();
     }
 
     /// Samples the CPU time of emulated tasks, if there are any, and looks at everything.
@@ -236,54 +207,13 @@ impl Watch {
         }
         self.read_foreign();
     }
+}
 
-    /// Takes in the processes that were there before.
-    fn adopt(&mut self) {
-        if !self.sensor.iterates {
-            return;
-        }
-        let rules = self.sensor.registry.rules();
-        let found = procs::emulated(&self.proc, self.node, rules, &mut self.cgroups);
-        if found.is_empty() {
-            return;
-        }
-        tracing::info!(
-            processes = found.len(),
-            "emulated processes older than the agent"
-        );
-        for some in found.chunks(MAX_ADOPTED) {
-            let groups: Vec<_> = some
-                .iter()
-                .map(|process| (process.pid, process.cell))
-                .collect();
-            let Sensor { maps, ebpf, .. } = &mut self.sensor;
-            if let Err(error) = maps.adopt(&groups, || tasks::iterate(ebpf)) {
-                tracing::warn!(error, "processes older than the agent were not taken in");
-                self.losses.add(Stage::TaskMap, groups.len() as u64);
-            }
-        }
-        let now = SystemTime::now();
-        for process in found {
-            // One that has ended meanwhile, or is known by another counter, has none of its own.
-            if self
-                .sensor
-                .maps
-                .read_one(&process.cell, Clock::look())
-                .is_none()
-            {
-                continue;
-            }
-            if self
-                .outbox
-                .lock()
-                .table
-                .name(process.cell, process.key, now)
-                .is_err()
-            {
-                self.losses.add(Stage::FactTable, 1);
-            }
-        }
-        self.read_foreign();
+/// Waits until then; for ever if there is no such time.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => std::future::pending().await,
     }
 }
 

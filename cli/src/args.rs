@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use archtrace_facts::arch::Arch;
-use archtrace_facts::fact::{EventKind, Mode};
+use archtrace_facts::fact::Mode;
+use archtrace_facts::report::Record;
 use clap::builder::styling::Styles;
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -14,13 +15,15 @@ Examples:
   archtrace emulated                     what ran emulated in the last 24 h, on all nodes
   archtrace emulated --running           only what does so now
   archtrace events --since 1h --kind failed_exec -o wide
+  archtrace events --kind illegal_instruction  what died of SIGILL, and of which instruction
   archtrace facts --mode emulated,failed --arch arm64 -o json | jq .binary
   archtrace nodes                        which nodes report, and how well they can watch
   archtrace doctor                       which hooks work on this machine, no collector needed
 
 Output:
   -o json prints one object a line: times are RFC 3339 in UTC, cpu_seconds is a number, names that
-  are not known are \"\", and emulator, cause and errno are null where there can be none.
+  are not known are \"\", and emulator, via, cause, errno, instruction and handler are null where
+  there can be none. count is how many like it there were so far, message what tables show as WHY.
   Colour is used on a terminal only, and not at all if NO_COLOR is set.
 
 Exit codes:
@@ -80,7 +83,8 @@ pub(crate) enum Question {
     Emulated(EmulatedArgs),
     /// Everything that is known of every binary
     Facts(FactsArgs),
-    /// What happened: emulated and failed execs, and what was lost
+    /// What happened: emulated and failed execs, illegal instructions, new and lost handlers of
+    /// binfmt_misc, and what could not be told
     Events(EventsArgs),
     /// Which nodes report, and how well their agents can watch
     Nodes(NodesArgs),
@@ -131,7 +135,8 @@ pub(crate) struct EventsArgs {
     /// How it ran: emulated, failed
     #[arg(long = "mode", value_name = "MODE", value_delimiter = ',')]
     pub(crate) modes: Vec<Mode>,
-    /// What happened: emulated_exec, failed_exec, loss
+    /// What happened: emulated_exec, failed_exec, illegal_instruction, handler_added,
+    /// handler_removed, loss
     #[arg(long = "kind", value_name = "KIND", value_delimiter = ',', value_parser = kind)]
     pub(crate) kinds: Vec<String>,
     /// From when on: a span such as 24h or 7d, a time such as 2026-01-31T12:00:00Z, or all
@@ -188,9 +193,9 @@ fn interval(text: &str) -> Result<Duration, String> {
 }
 
 fn kind(text: &str) -> Result<String, String> {
-    if text != "loss" {
-        text.parse::<EventKind>()
-            .map_err(|error| format!("{error}, loss"))?;
+    if Record::kinds().all(|known| known != text) {
+        let known = Record::kinds().collect::<Vec<_>>().join(", ");
+        return Err(format!("the known ones are {known}"));
     }
     Ok(text.to_owned())
 }

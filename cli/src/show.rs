@@ -3,6 +3,7 @@
 pub(crate) mod human;
 mod json;
 mod table;
+mod words;
 
 use std::fmt::Write as _;
 

@@ -6,8 +6,8 @@ mod token;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use archtrace_facts::fact::EventKind;
 use archtrace_facts::fleet::{Filter, ServerStatus};
+use archtrace_facts::report::Record;
 use archtrace_proto::convert::ConvertError;
 use archtrace_proto::v1;
 use tonic::{Request, Response, Status};
@@ -201,10 +201,14 @@ fn few(field: &str, count: usize) -> Result<(), Status> {
 
 fn known(kinds: Vec<String>) -> Result<Vec<String>, Status> {
     few("kinds", kinds.len())?;
-    for kind in kinds.iter().filter(|kind| *kind != "loss") {
-        if let Err(error) = kind.parse::<EventKind>() {
-            return Err(Status::invalid_argument(format!("kinds: {error}, loss")));
-        }
+    if let Some(kind) = kinds
+        .iter()
+        .find(|kind| Record::kinds().all(|known| known != **kind))
+    {
+        let known = Record::kinds().collect::<Vec<_>>().join(", ");
+        return Err(Status::invalid_argument(format!(
+            "kinds: '{kind}' is no kind of event; the known ones are {known}"
+        )));
     }
     Ok(kinds)
 }

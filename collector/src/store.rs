@@ -49,7 +49,7 @@ pub trait Store: Send + Sync + 'static {
     /// Facts, newest first by when they were first stored: an order that never changes.
     fn facts(&self, query: FactQuery) -> impl Answer<Vec<(FactCursor, NodeFact)>>;
 
-    /// Events and losses, newest first.
+    /// Events, losses and changes of handlers, newest first.
     fn events(&self, query: EventQuery) -> impl Answer<Vec<(EventCursor, NodeEvent)>>;
 
     /// Nodes, in the order in which they first reported.
@@ -149,10 +149,11 @@ pub struct FactQuery {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FactCursor(pub i64);
 
-/// Which events and losses.
+/// Which events, losses and changes of handlers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EventQuery {
-    /// Conditions; those on names, architectures and modes leave losses out.
+    /// Conditions; those on names and modes leave losses and changes of handlers out, and those on
+    /// architectures losses.
     pub filter: Filter,
     /// Words of [`archtrace_facts::report::Record::kind`]; all if empty.
     pub kinds: Vec<String>,

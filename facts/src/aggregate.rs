@@ -321,6 +321,7 @@ impl Entry {
 mod tests {
     use super::*;
     use crate::arch::Arch;
+    use crate::fact::Via;
     use proptest::prelude::*;
 
     fn at(seconds: u64) -> SystemTime {
@@ -335,6 +336,7 @@ mod tests {
             arch: Arch::Arm64,
             mode: Mode::Emulated,
             emulator: Some("/qemu".to_owned()),
+            via: Some(Via::BinfmtMisc),
             cause: None,
         }
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::elf::{Class, Data, Ident};
+use crate::text::escape;
 
 /// `e_machine` values (`<elf.h>`, `EM_*`) that this crate gives a name.
 pub mod em {
@@ -172,7 +173,7 @@ impl fmt::Display for Arch {
     }
 }
 
-/// A text that names no architecture.
+/// A text that names no architecture. It may be a peer's, and is told in printable form.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
     "'{0}' is no architecture; Kubernetes' names are amd64, arm64, arm, 386, riscv64, s390x, ppc64le"
@@ -189,13 +190,14 @@ impl FromStr for Arch {
         text.strip_prefix("em_")
             .and_then(|machine| machine.parse().ok())
             .map(Self::Other)
-            .ok_or_else(|| ParseArchError(text.to_owned()))
+            .ok_or_else(|| ParseArchError(escape(text.as_bytes())))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::is_printable;
     use proptest::prelude::*;
 
     #[test]
@@ -231,6 +233,8 @@ mod tests {
     fn unknown_words_are_refused_with_the_known_ones() {
         let error = "x86_64".parse::<Arch>().expect_err("not Kubernetes' word");
         assert!(error.to_string().contains("amd64"), "{error}");
+        let error = "a\n\x1b[2J".parse::<Arch>().expect_err("no word at all");
+        assert!(error.to_string().chars().all(is_printable), "{error}");
     }
 
     proptest! {

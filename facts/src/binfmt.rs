@@ -12,6 +12,8 @@
 //! mask ffffffffffffff00fffffffffffffffffeffffff
 //! ```
 
+use std::time::SystemTime;
+
 use crate::arch::Arch;
 use crate::elf::Ident;
 use crate::text::escape;
@@ -30,6 +32,8 @@ pub struct Rule {
     pub flags: String,
     /// How it recognises a file.
     pub matcher: Matcher,
+    /// When it was registered, where whoever read it knows.
+    pub since: Option<SystemTime>,
 }
 
 /// How a handler recognises its files.
@@ -90,6 +94,7 @@ impl Rule {
             interpreter: interpreter.to_vec(),
             flags: escape(flags),
             matcher: parse_matcher(lines).map_err(fail)?,
+            since: None,
         })
     }
 

@@ -3,7 +3,9 @@
 //! The kernel reads the first 256 bytes of a file into `linux_binprm.buf` (`prepare_binprm`,
 //! fs/exec.c) and zero-fills the rest; each binary format decides from them.
 
-/// How many bytes of a file the decisions in this crate need: up to and including `e_machine`.
+pub mod header;
+
+/// How many bytes of a file say what it is: up to and including `e_machine`.
 pub const HEAD_LEN: usize = 20;
 
 /// `EI_CLASS`: the width of addresses.
@@ -50,7 +52,8 @@ pub enum Head {
     Other,
 }
 
-const MAGIC: &[u8; 4] = b"\x7fELF";
+/// The first bytes of every ELF file.
+pub const MAGIC: &[u8; 4] = b"\x7fELF";
 
 impl Head {
     /// Reads what `bytes`, the start of a file, stand for. [`HEAD_LEN`] bytes suffice; fewer are

@@ -16,7 +16,7 @@ pub struct Filter {
     pub namespaces: Vec<String>,
     /// Names of pods.
     pub pods: Vec<String>,
-    /// Instruction sets of binaries.
+    /// Instruction sets of binaries, and of what a handler claims.
     pub archs: Vec<Arch>,
     /// How they ran.
     pub modes: Vec<Mode>,
@@ -39,7 +39,7 @@ pub struct NodeFact {
     pub current: bool,
 }
 
-/// An event or a loss of one node.
+/// An event, a loss or a change of a handler of one node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeEvent {
     /// Cluster of the node; may be empty.
@@ -146,7 +146,7 @@ pub struct Totals {
     pub emulated_facts: u64,
     /// Of these, failed ones.
     pub failed_facts: u64,
-    /// Events, losses not included.
+    /// Events, changes of handlers included, losses not.
     pub events: u64,
     /// Event sequences that are neither stored nor covered by a loss.
     pub unexplained_gap: u64,

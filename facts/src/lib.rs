@@ -9,9 +9,18 @@
 //! | [`arch`] | ELF machine, class and byte order | Kubernetes' names |
 //! | [`elf`] | the first bytes of a file | what kind of executable it is |
 //! | [`binfmt`] | a `binfmt_misc` entry | which files it claims, for which machine |
+//! | [`failure`] | a file and the error of its exec | why the kernel refused it |
+//! | [`emulator`] | what a file holds | whether it is an emulator |
+//! | [`maps`] | `/proc/<pid>/maps` | which file an address was mapped from |
+//! | [`mounts`] | `/proc/<pid>/mountinfo` | which mounts lead to a file, and whether they may hang |
+//! | [`sandbox`] | a process's names and cgroup | whether it hides a pod from us |
 //! | [`verdict`] | the passes of one exec | native, compat, emulated or failed, and why |
+//! | [`finding`] | facts, events, nodes | what somebody should act on, and how |
 //! | [`fact`] | — | the vocabulary: facts, events, losses |
 //! | [`aggregate`] | kernel counters and verdicts | facts with counts and times, and what changed |
+//! | [`isa`] | the bytes of an instruction | its name, and the extensions it needs |
+//! | [`cpu`] | `/proc/cpuinfo` | which CPU it is, and whether it has an extension |
+//! | [`sigill`] | an illegal instruction | the sentence that a person needs |
 //! | [`node`], [`report`] | — | what one agent tells of its node and sends to a collector |
 //! | [`fleet`] | — | what a collector answers about many nodes |
 //! | [`text`] | bytes of unknown encoding | printable text |
@@ -20,10 +29,19 @@
 pub mod aggregate;
 pub mod arch;
 pub mod binfmt;
+pub mod cpu;
 pub mod elf;
+pub mod emulator;
 pub mod fact;
+pub mod failure;
+pub mod finding;
 pub mod fleet;
+pub mod isa;
+pub mod maps;
+pub mod mounts;
 pub mod node;
 pub mod report;
+pub mod sandbox;
+pub mod sigill;
 pub mod text;
 pub mod verdict;

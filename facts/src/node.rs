@@ -1,5 +1,7 @@
 //! What an agent says about the node it runs on, and how well it can watch it.
 
+use std::time::SystemTime;
+
 use crate::arch::Arch;
 use crate::binfmt::Rule;
 use crate::text::escape;
@@ -23,6 +25,16 @@ pub struct NodeInfo {
     pub boot_id: String,
     /// Version of the agent.
     pub agent_version: String,
+    /// The generation of the CPU where its makers count them, such as `Graviton3`; empty elsewhere.
+    pub cpu_generation: String,
+    /// Extensions of the instruction set that the CPU has and the kernel lets processes use, in the
+    /// kernel's words (`flags` or `Features` of `/proc/cpuinfo`).
+    pub cpu_features: Vec<String>,
+    /// Whether 32-bit programs of the CPU's family run here; `None` if that could not be tried.
+    pub runs_32bit: Option<bool>,
+    /// What `/sys/kernel/security/lockdown` says: `none`, `integrity`, `confidentiality`; empty where
+    /// it says nothing.
+    pub lockdown: String,
 }
 
 /// Which hooks run, and why others do not.
@@ -36,6 +48,17 @@ pub struct Preflight {
     pub handlers: Vec<Handler>,
     /// `registered`, `none`, or why the registry cannot be seen.
     pub binfmt: String,
+    /// Pods whose processes run under another kernel, so that nothing of them is seen.
+    pub uncovered: Vec<Uncovered>,
+}
+
+/// A sandbox that hides what runs inside of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uncovered {
+    /// The cgroup of the sandbox.
+    pub cgroup: String,
+    /// `gvisor`, `kata`, `firecracker` or `virtual-machine`.
+    pub runtime: String,
 }
 
 /// One hook: what it is for and how it is served.
@@ -68,6 +91,16 @@ pub struct Handler {
     pub flags: String,
     /// The machine whose ELF files it claims; `None` for handlers of other files.
     pub arch: Option<Arch>,
+    /// When it was registered or last switched on or off: its entry's modification time.
+    pub since: Option<SystemTime>,
+}
+
+impl Handler {
+    /// About how many bytes it takes in a message.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        100 + self.name.len() + self.interpreter.len()
+    }
 }
 
 impl From<&Rule> for Handler {
@@ -78,6 +111,7 @@ impl From<&Rule> for Handler {
             interpreter: escape(&rule.interpreter),
             flags: rule.flags.clone(),
             arch: rule.arch(),
+            since: rule.since,
         }
     }
 }

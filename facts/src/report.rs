@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::fact::{Event, Fact, FactId, Loss};
-use crate::node::{NodeInfo, Preflight};
+use crate::fact::{Event, EventKind, Fact, FactId, HandlerChangeKind, Loss};
+use crate::node::{Handler, NodeInfo, Preflight};
 
 /// The first thing an agent says on a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,11 +79,28 @@ pub struct EventBatch {
 
 /// One entry of an event stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all records are events, which are the largest"
+)]
 pub enum Record {
     /// Something happened.
     Event(NamedEvent),
     /// Something was not delivered.
     Loss(ReportedLoss),
+    /// A handler of `binfmt_misc` came or went.
+    Handler(HandlerChange),
+}
+
+/// The registry of `binfmt_misc` changed: from now on other files are emulated, or none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandlerChange {
+    /// When that was seen.
+    pub time: SystemTime,
+    /// What happened; a handler that was replaced is removed and added.
+    pub kind: HandlerChangeKind,
+    /// The handler.
+    pub handler: Handler,
 }
 
 /// The Kubernetes names of a container; empty until they are known.
@@ -167,8 +184,9 @@ impl Record {
     #[must_use]
     pub fn weight(&self) -> usize {
         match self {
-            Self::Event(NamedEvent { event, .. }) => event.key.weight() + event.comm.len(),
+            Self::Event(NamedEvent { event, .. }) => event.weight(),
             Self::Loss(loss) => 100 + loss.stage.len(),
+            Self::Handler(change) => change.handler.weight(),
         }
     }
 
@@ -178,16 +196,25 @@ impl Record {
         match self {
             Self::Event(NamedEvent { event, .. }) => event.time,
             Self::Loss(loss) => loss.until,
+            Self::Handler(change) => change.time,
         }
     }
 
-    /// The word that people filter by: that of the event's kind, or `loss`.
+    /// The word that people filter by: that of the event's or change's kind, or `loss`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Event(NamedEvent { event, .. }) => event.kind.as_str(),
             Self::Loss(_) => "loss",
+            Self::Handler(change) => change.kind.as_str(),
         }
+    }
+
+    /// Every word that [`Record::kind`] returns.
+    pub fn kinds() -> impl Iterator<Item = &'static str> {
+        let events = EventKind::ALL.iter().map(|kind| kind.as_str());
+        let changes = HandlerChangeKind::ALL.iter().map(|kind| kind.as_str());
+        events.chain(changes).chain(["loss"])
     }
 }
 

@@ -1,5 +1,6 @@
 //! Bytes of unknown encoding as text that is safe to print, store and compare.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// Escapes what is not printable UTF-8 as `\xNN`, one escape per byte.
@@ -36,6 +37,38 @@ pub fn is_printable(c: char) -> bool {
     !c.is_control() && !is_invisible(c)
 }
 
+/// Takes back what `mangle_path` (fs/seq_file.c) does for files of `/proc`: each byte of `escaped`
+/// stands as a backslash and three octal digits. Other backslashes are the name's own.
+pub(crate) fn unmangle<'a>(bytes: &'a [u8], escaped: &[u8]) -> Cow<'a, [u8]> {
+    if !bytes.contains(&b'\\') {
+        return Cow::Borrowed(bytes);
+    }
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((first, behind)) = rest.split_first() {
+        let octal = (*first == b'\\').then(|| octal(behind)).flatten();
+        match octal.filter(|byte| escaped.contains(byte)) {
+            Some(byte) => {
+                out.push(byte);
+                rest = &rest[4..];
+            }
+            None => {
+                out.push(*first);
+                rest = behind;
+            }
+        }
+    }
+    Cow::Owned(out)
+}
+
+fn octal(bytes: &[u8]) -> Option<u8> {
+    let digits: &[u8; 3] = bytes.first_chunk()?;
+    digits.iter().try_fold(0u8, |value, digit| match digit {
+        b'0'..=b'7' => value.checked_mul(8)?.checked_add(digit - b'0'),
+        _ => None,
+    })
+}
+
 /// Characters that change how the text around them is shown: the bidirectional controls and the
 /// line separators. A name that holds them can pose as another one.
 fn is_invisible(c: char) -> bool {
@@ -51,7 +84,7 @@ fn push_escaped(out: &mut String, bytes: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::escape;
+    use super::{escape, unmangle};
     use proptest::prelude::*;
 
     #[test]
@@ -71,7 +104,31 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_proc_mangles_is_taken_back() {
+        for (shown, name) in [
+            (&br"/a\040b\134c"[..], &br"/a b\c"[..]),
+            (br"\040\040", b"  "),
+            (br"\101\999\04", br"\101\999\04"),
+            (br"\777\", br"\777\"),
+            (b"/plain", b"/plain"),
+            (b"", b""),
+        ] {
+            assert_eq!(&*unmangle(shown, b" \\"), name);
+        }
+    }
+
     proptest! {
+        #[test]
+        fn mangled_names_are_read_back(name: Vec<u8>) {
+            let escaped = b" \t\n\\#";
+            let shown: Vec<u8> = name.iter().flat_map(|byte| match byte {
+                byte if escaped.contains(byte) => format!("\\{byte:03o}").into_bytes(),
+                byte => vec![*byte],
+            }).collect();
+            prop_assert_eq!(&*unmangle(&shown, escaped), &name[..]);
+        }
+
         #[test]
         fn any_bytes_become_one_printable_line(bytes: Vec<u8>) {
             prop_assert!(escape(&bytes).chars().all(|c| !c.is_control()));

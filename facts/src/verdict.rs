@@ -2,8 +2,9 @@
 
 use crate::arch::Arch;
 use crate::binfmt::Rule;
-use crate::elf::{Head, Ident};
-use crate::fact::{Cause, Mode};
+use crate::elf::{Head, Ident, shebang};
+use crate::fact::{Cause, Mode, Via};
+use crate::failure::{self, FileStart, Refused, is_of_family};
 
 /// What was seen of one exec.
 #[derive(Clone, Copy, Debug)]
@@ -14,11 +15,16 @@ pub struct Observation<'a> {
     /// The file that somebody wanted to run: of a chain of scripts and interpreters the first
     /// that is not for this CPU, else the last. `None` if it was not seen and is gone.
     pub guest: Option<Head>,
+    /// The start of that file, where more of it was seen; only looked at when the exec failed.
+    pub file: Option<FileStart<'a>>,
     /// `linux_binprm.interp`, where a script or `binfmt_misc` put another program in front.
     pub interpreter: Option<&'a [u8]>,
-    /// Whether the kernel's own passes told that `guest` was replaced by `interpreter` (with the
-    /// header hook). Without it, the registry has to tell.
+    /// Whether the kernel itself told about `interpreter`. Of an exec that succeeded, the header
+    /// hook did: `guest` was replaced by it. Of one that failed, `linux_binprm` was read: `None`
+    /// means that nothing was put in front. Else the registry and the file have to tell.
     pub replaced: bool,
+    /// Whether programs of the CPU's 32-bit mode run on this node, if that is known.
+    pub runs_32bit: Option<bool>,
 }
 
 /// How a binary ran, or why it did not.
@@ -30,6 +36,8 @@ pub struct Verdict {
     pub arch: Arch,
     /// Who interprets it, byte for byte as registered; only when emulated.
     pub emulator: Option<Vec<u8>>,
+    /// How it came to that one; only when emulated.
+    pub via: Option<Via>,
     /// Why not; only when failed.
     pub cause: Option<Cause>,
 }
@@ -48,36 +56,59 @@ pub fn decide(node: Arch, rules: &[Rule], seen: Observation<'_>) -> Verdict {
         guest,
         interpreter,
         replaced,
+        ..
     } = seen;
     let ident = guest.and_then(Head::ident);
     let arch = ident.map_or(Arch::Unknown, Arch::of);
-    if errno.is_some() {
-        let cause = match ident {
-            // A file that ends before e_machine has EM_NONE there, which is no machine.
-            Some(_) if arch != Arch::Unknown && !is_of_family(node, arch) => Cause::ForeignElf,
-            _ => Cause::Other,
-        };
+    if let Some(errno) = errno {
         return Verdict {
             mode: Mode::Failed,
             arch,
             emulator: None,
-            cause: Some(cause),
+            via: None,
+            cause: Some(why(node, rules, errno, seen)),
         };
     }
     let emulated = |arch, interpreter: &[u8]| Verdict {
         mode: Mode::Emulated,
         arch,
         emulator: Some(interpreter.to_vec()),
+        via: Some(Via::BinfmtMisc),
         cause: None,
     };
     match interpreter {
         Some(interpreter) if replaced => emulated(arch, interpreter),
         Some(interpreter) => match handled_machine(rules, interpreter, ident) {
             Some(arch) => emulated(arch, interpreter),
+            // A handler that cannot be seen from here, such as one of another user namespace.
+            None if ident.is_some() && !is_of_family(node, arch) => emulated(arch, interpreter),
             None => direct(node, arch),
         },
         None => direct(node, arch),
     }
+}
+
+/// Why the exec failed.
+fn why(node: Arch, rules: &[Rule], errno: i32, seen: Observation<'_>) -> Cause {
+    let start = seen.file.map_or(&[][..], |file| file.bytes);
+    let handler = rules.iter().find(|rule| rule.claims(start));
+    // What the kernel would have put in front: it asks handlers before it reads a script.
+    let expected = || {
+        let handler = handler.map(|rule| rule.interpreter.as_slice());
+        handler.or_else(|| shebang(start))
+    };
+    let interpreter = match seen.interpreter {
+        None if !seen.replaced => expected(),
+        told => told,
+    };
+    let refused = Refused {
+        errno,
+        head: seen.guest,
+        file: seen.file,
+        interpreter,
+        claimed: handler.is_some(),
+    };
+    failure::cause(node, seen.runs_32bit, &refused)
 }
 
 /// The machine for which `interpreter` is registered, if it is an emulator at all.
@@ -108,13 +139,9 @@ fn direct(node: Arch, arch: Arch) -> Verdict {
         mode,
         arch,
         emulator: None,
+        via: None,
         cause: None,
     }
-}
-
-/// Whether CPUs of `node` run `arch` by themselves, be it in their 32-bit mode.
-fn is_of_family(node: Arch, arch: Arch) -> bool {
-    arch == node || node.compat() == Some(arch) || (node, arch) == (Arch::Amd64, Arch::Amd64p32)
 }
 
 #[cfg(test)]
@@ -163,8 +190,10 @@ mod tests {
         let seen = |errno, guest, interpreter, replaced| Observation {
             errno,
             guest,
+            file: None,
             interpreter,
             replaced,
+            runs_32bit: None,
         };
         let qemu: Option<&[u8]> = Some(b"/qemu");
         let arm64 = elf(183, Class::Elf64);
@@ -250,21 +279,71 @@ mod tests {
             ("failed", "unknown", None, Some("other")),
         );
         check(
+            seen(Some(2), arm64, qemu, true),
+            &none,
+            ("failed", "arm64", None, Some("missing_emulator")),
+        );
+        check(
+            seen(Some(80), amd64, None, true),
+            &none,
+            ("failed", "amd64", None, Some("wrong_interpreter")),
+        );
+        check(
             seen(ENOEXEC, None, None, false),
             &none,
             ("failed", "unknown", None, Some("other")),
         );
     }
 
+    #[test]
+    fn a_failure_is_told_from_the_file_the_registry_and_what_the_kernel_put_in_front() {
+        let rules = [rule("/qemu", 183)];
+        let mut arm64 = vec![0; 64];
+        arm64[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
+        (arm64[16], arm64[18]) = (2, 183);
+        let script = b"#!/bin/sh\n";
+        for (errno, bytes, interpreter, replaced, expected) in [
+            (2, &arm64[..], None, false, Cause::MissingEmulator),
+            (2, &arm64, None, true, Cause::Other),
+            (2, script, None, false, Cause::MissingInterpreter),
+            (2, script, None, true, Cause::Other),
+            (
+                2,
+                script,
+                Some(&b"/bin/sh"[..]),
+                true,
+                Cause::MissingInterpreter,
+            ),
+            (8, &arm64, None, false, Cause::ForeignElf),
+            (8, b"text", None, false, Cause::NoShebang),
+        ] {
+            let seen = Observation {
+                errno: Some(errno),
+                guest: Some(Head::of(bytes)),
+                file: Some(FileStart {
+                    bytes,
+                    size: Some(bytes.len() as u64),
+                }),
+                interpreter,
+                replaced,
+                runs_32bit: None,
+            };
+            let verdict = decide(Arch::Amd64, &rules, seen);
+            assert_eq!(verdict.cause, Some(expected), "{seen:?}");
+        }
+    }
+
     proptest! {
         #[test]
-        fn nothing_seen_makes_it_panic(errno: Option<i32>, bytes: Option<Vec<u8>>, interpreter: Option<Vec<u8>>, replaced: bool) {
+        fn nothing_seen_makes_it_panic(errno: Option<i32>, bytes: Option<Vec<u8>>, interpreter: Option<Vec<u8>>, replaced: bool, runs_32bit: Option<bool>) {
             let guest = bytes.as_deref().map(Head::of);
-            let seen = Observation { errno, guest, interpreter: interpreter.as_deref(), replaced };
+            let file = bytes.as_deref().map(|bytes| FileStart { bytes, size: None });
+            let seen = Observation { errno, guest, file, interpreter: interpreter.as_deref(), replaced, runs_32bit };
             let verdict = decide(Arch::Arm64, &[rule("/qemu", 62)], seen);
             prop_assert_eq!(verdict.mode == Mode::Failed, errno.is_some());
             prop_assert_eq!(verdict.mode == Mode::Failed, verdict.cause.is_some());
             prop_assert_eq!(verdict.mode == Mode::Emulated, verdict.emulator.is_some());
+            prop_assert_eq!(verdict.via.is_some(), verdict.emulator.is_some());
         }
     }
 }

@@ -2,15 +2,22 @@
 //!
 //! Towards protobuf nothing can fail. From protobuf everything is checked, because it comes from
 //! a peer: what is missing, malformed, unknown or not printable is a [`ConvertError`] that names
-//! the field. Words of a newer peer that this build does not know are errors too, except stages
-//! of losses, which pass as they are. (So a collector is upgraded before its agents.)
+//! the field. Words of a newer peer that this build does not know are errors too (so a collector is
+//! upgraded before its agents), except those that may well become more and have a general one to
+//! fall back to: stages of losses pass as they are, causes of failures become `other`, and ways to
+//! an emulator `direct`. Facts that differ in nothing but such words are then one and the same.
 
+mod event;
 mod fact;
 mod ingest;
+mod instruction;
 mod node;
 mod query;
 
-pub use node::{decode_node, decode_preflight, encode_node, encode_preflight};
+pub use instruction::{decode_instruction, encode_instruction};
+pub use node::{
+    decode_handler, decode_node, decode_preflight, encode_handler, encode_node, encode_preflight,
+};
 
 use std::fmt;
 use std::str::FromStr;
@@ -100,6 +107,12 @@ fn to_text(field: &str, text: String) -> Result<String, ConvertError> {
     ))
 }
 
+/// A text whose absence is the empty one.
+fn some_text(field: &str, text: String) -> Result<Option<String>, ConvertError> {
+    let text = to_text(field, text)?;
+    Ok((!text.is_empty()).then_some(text))
+}
+
 fn to_texts(field: &str, texts: Vec<String>) -> Result<Vec<String>, ConvertError> {
     each(field, texts, |text| to_text("text", text))
 }
@@ -107,6 +120,22 @@ fn to_texts(field: &str, texts: Vec<String>) -> Result<Vec<String>, ConvertError
 fn to_word<T: FromStr<Err: fmt::Display>>(field: &str, text: &str) -> Result<T, ConvertError> {
     text.parse()
         .map_err(|error: T::Err| ConvertError::new(field, error.to_string()))
+}
+
+/// Refuses a list that is longer than any honest peer's.
+fn at_most(field: &str, count: usize, limit: usize) -> Result<(), ConvertError> {
+    if count > limit {
+        let what = format!("has {count} elements, not {limit} at most");
+        return Err(ConvertError::new(field, what));
+    }
+    Ok(())
+}
+
+fn unknown(field: &str, value: i32, what: &str) -> ConvertError {
+    ConvertError::new(
+        field,
+        format!("{value} is no {what} that this version knows"),
+    )
 }
 
 /// Converts every element; the error tells which one it was.

@@ -1,20 +1,27 @@
-//! What is converted comes back the same; what a peer sends is an error at worst.
+//! What is converted comes back the same; whatever bytes a peer sends are an error at worst.
 
 use std::time::{Duration, SystemTime};
 
 use archtrace_facts::arch::Arch;
 use archtrace_facts::elf::{Class, Data, Ident};
-use archtrace_facts::fact::{Cause, Event, EventKind, Fact, FactId, FactKey, Mode};
+use archtrace_facts::fact::{
+    Cause, Event, EventKind, Fact, FactId, FactKey, HandlerChangeKind, IllegalInstruction, Mode,
+    Origin, Via,
+};
 use archtrace_facts::fleet::{Filter, NodeEvent, NodeFact, NodeState, NodeStatus, ServerStatus};
-use archtrace_facts::node::{Handler, HookReport, NodeInfo, Preflight};
+use archtrace_facts::node::{Handler, HookReport, NodeInfo, Preflight, Uncovered};
 use archtrace_facts::report::{
-    EventBatch, Hello, NamedEvent, NamedFact, Names, Record, ReportedLoss, StateUpdate, UpdateKind,
-    Welcome,
+    EventBatch, HandlerChange, Hello, NamedEvent, NamedFact, Names, Record, ReportedLoss,
+    StateUpdate, UpdateKind, Welcome,
 };
 use archtrace_facts::text::escape;
-use archtrace_proto::convert::{ConvertError, decode_node, decode_preflight, encode_preflight};
+use archtrace_proto::convert::{
+    ConvertError, decode_handler, decode_instruction, decode_node, decode_preflight,
+    encode_handler, encode_instruction, encode_preflight,
+};
 use archtrace_proto::v1;
 use proptest::collection::vec;
+use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -50,11 +57,13 @@ prop_compose! {
         arch in arch(),
         mode in select(Mode::ALL),
         emulator in text(),
+        via in select(Via::ALL),
         cause in select(Cause::ALL),
     ) -> FactKey {
         let emulator = (mode == Mode::Emulated).then_some(emulator);
+        let via = (mode == Mode::Emulated).then_some(via);
         let cause = (mode == Mode::Failed).then_some(cause);
-        FactKey { cgroup, binary, path_resolved, arch, mode, emulator, cause }
+        FactKey { cgroup, binary, path_resolved, arch, mode, emulator, via, cause }
     }
 }
 
@@ -86,18 +95,57 @@ prop_compose! {
         comm in text(),
         key in key(),
         errno: i32,
+        count: u64,
+        instruction in of(instruction()),
         names in names(),
     ) -> Record {
-        Record::Event(NamedEvent { event: Event { time, kind, pid, comm, key, errno }, names })
+        Record::Event(NamedEvent { event: Event { time, kind, pid, comm, key, errno, count, instruction }, names })
+    }
+}
+
+prop_compose! {
+    fn instruction()(
+        origin in select(Origin::ALL),
+        code: i32,
+        sender: Option<u32>,
+        address: u64,
+        bytes in vec(any::<u8>(), 0..=16),
+        words in vec(of(text().prop_map(|text| format!("a{text}"))), 3),
+        cpu_has: Option<bool>,
+        offset: Option<u64>,
+    ) -> IllegalInstruction {
+        let [mnemonic, extension, module] = [0, 1, 2].map(|i: usize| words[i].clone());
+        IllegalInstruction { origin, code, sender, address, bytes, mnemonic, extension, cpu_has, module, offset }
+    }
+}
+
+prop_compose! {
+    fn handler()(words in vec(text(), 3), enabled: bool, arch in of(arch()), since in of(time())) -> Handler {
+        let [name, interpreter, flags] = [0, 1, 2].map(|i: usize| words[i].clone());
+        Handler { name, enabled, interpreter, flags, arch, since }
+    }
+}
+
+prop_compose! {
+    fn change()(time in time(), kind in select(HandlerChangeKind::ALL), handler in handler()) -> Record {
+        Record::Handler(HandlerChange { time, kind, handler })
     }
 }
 
 fn record() -> impl Strategy<Value = Record> {
-    prop_oneof![loss(), event()]
+    prop_oneof![loss(), event(), change()]
 }
 
 prop_compose! {
-    fn node()(name in text(), uid in text(), arch in arch(), words in vec(text(), 4), page_size: u32) -> NodeInfo {
+    fn node()(
+        name in text(),
+        uid in text(),
+        arch in arch(),
+        words in vec(text(), 6),
+        page_size: u32,
+        cpu_features in vec(text(), 0..3),
+        runs_32bit: Option<bool>,
+    ) -> NodeInfo {
         NodeInfo {
             name: format!("n{name}"),
             uid,
@@ -107,6 +155,10 @@ prop_compose! {
             page_size,
             boot_id: words[2].clone(),
             agent_version: words[3].clone(),
+            cpu_generation: words[4].clone(),
+            cpu_features,
+            runs_32bit,
+            lockdown: words[5].clone(),
         }
     }
 }
@@ -117,7 +169,7 @@ prop_compose! {
         lines in vec(text(), 0..3),
         tier: u32,
         proven: bool,
-        arch in proptest::option::of(arch()),
+        handlers in vec(handler(), 0..3),
     ) -> Preflight {
         let hook = HookReport {
             name: words[0].clone(),
@@ -126,14 +178,8 @@ prop_compose! {
             proven,
             reasons: lines.clone(),
         };
-        let handler = Handler {
-            name: words[0].clone(),
-            enabled: proven,
-            interpreter: words[2].clone(),
-            flags: words[3].clone(),
-            arch,
-        };
-        Preflight { hooks: vec![hook], missing: lines, handlers: vec![handler], binfmt: words[1].clone() }
+        let pod = Uncovered { cgroup: words[2].clone(), runtime: words[3].clone() };
+        Preflight { hooks: vec![hook], missing: lines, handlers, binfmt: words[1].clone(), uncovered: vec![pod] }
     }
 }
 
@@ -160,6 +206,14 @@ proptest! {
         prop_assert_eq!(back::<_, v1::EventBatch>(&batch), Ok(batch));
         let event = NodeEvent { cluster: node.clone(), node, node_arch, stream_id, sequence, record };
         prop_assert_eq!(back::<_, v1::NodeEvent>(&event), Ok(event));
+    }
+
+    #[test]
+    fn what_stores_keep_comes_back(instruction in instruction(), handler in handler(), bytes in vec(any::<u8>(), 0..50)) {
+        prop_assert_eq!(decode_instruction(&encode_instruction(&instruction)), Ok(instruction));
+        prop_assert_eq!(decode_handler(&encode_handler(&handler)), Ok(handler));
+        let _ = decode_instruction(&bytes);
+        let _ = decode_handler(&bytes);
     }
 
     #[test]
@@ -203,7 +257,7 @@ proptest! {
     fn the_rest_comes_back(
         archs in vec(arch(), 0..3),
         modes in vec(select(Mode::ALL), 0..3),
-        since in proptest::option::of(time()),
+        since in of(time()),
         nodes in vec(text(), 0..3),
         seconds: u32,
         started_at in time(),
@@ -236,83 +290,4 @@ proptest! {
         let duration = Some(prost_types::Duration { seconds, nanos });
         let _ = Welcome::try_from(v1::Welcome { heartbeat_interval: duration, ..Default::default() });
     }
-}
-
-fn before_1970(fact: &mut v1::Fact) {
-    fact.first_seen = Some(prost_types::Timestamp {
-        seconds: -1,
-        nanos: 0,
-    });
-}
-
-#[test]
-fn errors_name_the_field() {
-    let good = v1::Fact {
-        id: Vec::new(),
-        key: Some(v1::FactKey {
-            arch: "arm64".to_owned(),
-            mode: 3,
-            ..Default::default()
-        }),
-        first_seen: Some(prost_types::Timestamp {
-            seconds: 1,
-            nanos: 0,
-        }),
-        last_seen: Some(prost_types::Timestamp {
-            seconds: 1,
-            nanos: 0,
-        }),
-        ..Default::default()
-    };
-    let update = |edit: fn(&mut v1::Fact)| {
-        let mut fact = good.clone();
-        let key = FactKey::try_from(fact.key.clone().expect("just set")).expect("a good key");
-        fact.id = key.id().0.to_vec();
-        edit(&mut fact);
-        let update = v1::StateUpdate {
-            kind: 3,
-            upserts: vec![fact],
-            ..Default::default()
-        };
-        StateUpdate::try_from(update)
-            .err()
-            .map_or(String::new(), |error| error.to_string())
-    };
-    for (edit, error) in [
-        ((|_| ()) as fn(&mut v1::Fact), ""),
-        (|fact| fact.key = None, "upserts[0].key: is missing"),
-        (|fact| fact.id.clear(), "upserts[0].id: has 0 bytes, not 16"),
-        (
-            |fact| fact.id[0] ^= 1,
-            "upserts[0].id: is not the one that follows from the key",
-        ),
-        (
-            |fact| fact.last_seen = None,
-            "upserts[0].last_seen: is missing",
-        ),
-        (
-            before_1970,
-            "upserts[0].first_seen: is no time between the years 1970 and 2262",
-        ),
-        (
-            |fact| fact.pod = "\x1b[31m".to_owned(),
-            "upserts[0].pod: holds characters that are not printable; write them as \\xNN",
-        ),
-        (
-            |fact| fact.key.iter_mut().for_each(|key| key.mode = 9),
-            "upserts[0].key.mode: 9 is no execution mode that this version knows",
-        ),
-        (
-            |fact| fact.key.iter_mut().for_each(|key| key.mode = 0),
-            "upserts[0].key.mode: is missing",
-        ),
-    ] {
-        assert_eq!(update(edit), error);
-    }
-    let hello = v1::Hello {
-        event_stream_id: 0,
-        ..Default::default()
-    };
-    let error = Hello::try_from(hello).expect_err("reserved").to_string();
-    assert_eq!(error, "event_stream_id: is 0, which is the collector's own");
 }

@@ -28,10 +28,10 @@ fn iter_tasks(ctx: *mut c_void) -> i32 {
 
 #[inline(always)]
 fn on_task(task: *const u8) {
-    if let Some(entry) = TASKS.get_ptr_mut(task as u64) {
+    let entry = TASKS.get_ptr_mut(task as u64);
+    if let Some(entry) = entry {
         // SAFETY: a map value; `base_ns` is only written when the entry is made.
         unsafe { (*entry).live_ns = tasks::runtime::<Typed>(task).wrapping_sub((*entry).base_ns) };
-        return;
     }
     // SAFETY: the task is held by the iterator.
     let (pid, tgid): (u32, u32) = unsafe {
@@ -41,10 +41,14 @@ fn on_task(task: *const u8) {
         )
     };
     // SAFETY: a plain value, written by the agent before it reads the iterator.
-    let adopted: Option<CellKey> = unsafe { ADOPT.get(tgid).copied() };
-    if let Some(key) = adopted
-        && cells::foreign_cell(&key).is_some()
-    {
-        tasks::begin(task as u64, key, tasks::runtime::<Typed>(task), pid == tgid);
+    let Some(key): Option<CellKey> = (unsafe { ADOPT.get(tgid).copied() }) else {
+        return;
+    };
+    let Some(cell) = cells::foreign_cell(&key) else {
+        return;
+    };
+    match entry {
+        Some(entry) => tasks::change_key(entry, key, cell),
+        None => tasks::begin(task as u64, key, tasks::runtime::<Typed>(task), pid == tgid),
     }
 }

@@ -1,12 +1,13 @@
 //! From a cgroup's id to its path.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use archtrace_facts::mounts;
 use archtrace_facts::text::escape;
 
 /// A look at the whole hierarchy costs a stat per cgroup; hostile ids must not cause many.
@@ -18,12 +19,19 @@ const ROOT_INODE: u64 = 1;
 /// Known cgroups. A node has some thousand at most; beyond this the cache starts anew.
 const MAX_KNOWN: usize = 16_384;
 
+/// Cgroups that were made lately: a minute of a node that starts some containers a second, each with a
+/// few cgroups.
+const MAX_MADE: usize = 512;
+
 /// The cgroup v2 hierarchy of the node.
 pub(crate) struct Cgroups {
     proc: PathBuf,
     /// Where it is mounted; `None` on a node that has only v1.
     root: Option<PathBuf>,
     known: HashMap<u64, String>,
+    /// Those that were made while the agent watched, in that order: they may be gone by the time that
+    /// somebody asks, and are kept for a while.
+    made: VecDeque<(u64, String)>,
     walked: Option<Instant>,
 }
 
@@ -37,6 +45,7 @@ impl Cgroups {
             proc: proc.to_owned(),
             root,
             known: HashMap::new(),
+            made: VecDeque::new(),
             walked: None,
         }
     }
@@ -46,10 +55,21 @@ impl Cgroups {
         self.root.is_some()
     }
 
+    /// A cgroup was made; `path` is its path in the hierarchy.
+    pub(crate) fn learn(&mut self, id: u64, path: &[u8]) {
+        if self.made.len() >= MAX_MADE {
+            self.made.pop_front();
+        }
+        self.made.push_back((id, readable(path)));
+    }
+
     /// The path of the cgroup `id` (inode of its directory), in which process `pid` was seen.
     /// `None` if it is gone and was never looked at before.
     pub(crate) fn path(&mut self, id: u64, pid: u32) -> Option<String> {
         if let Some(path) = self.known.get(&id) {
+            return Some(path.clone());
+        }
+        if let Some((_, path)) = self.made.iter().rev().find(|(made, _)| *made == id) {
             return Some(path.clone());
         }
         let root = self.root.clone()?;
@@ -66,21 +86,24 @@ impl Cgroups {
         self.known.get(&id).cloned()
     }
 
-    /// A process of the cgroup at `path`, as [`Cgroups::path`] told it, that is alive.
-    pub(crate) fn a_process(&self, path: &str) -> Option<u32> {
+    /// Whether the cgroup at `path`, as [`Cgroups::path`] told it, is still there.
+    pub(crate) fn exists(&self, path: &str) -> bool {
+        self.procs_at(path).is_some_and(|procs| procs.exists())
+    }
+
+    /// The file that lists the processes of the cgroup `id`, in which process `pid` was seen.
+    pub(crate) fn procs_file(&mut self, id: u64, pid: u32) -> Option<PathBuf> {
+        let path = self.path(id, pid)?;
+        self.procs_at(&path)
+    }
+
+    fn procs_at(&self, path: &str) -> Option<PathBuf> {
         // An unknown cgroup is not the root of all.
         if path.is_empty() {
             return None;
         }
-        let procs = self
-            .root
-            .as_deref()?
-            .join(path.trim_start_matches('/'))
-            .join("cgroup.procs");
-        fs::read_to_string(procs)
-            .ok()?
-            .lines()
-            .find_map(|pid| pid.parse().ok())
+        let directory = self.root.as_deref()?.join(path.trim_start_matches('/'));
+        Some(directory.join("cgroup.procs"))
     }
 
     /// Id and path of the cgroup that a process is in now.
@@ -121,8 +144,7 @@ impl Cgroups {
         if self.known.len() >= MAX_KNOWN {
             self.known.clear();
         }
-        let path = path.strip_prefix(b"/").unwrap_or(path);
-        self.known.insert(id, format!("/{}", escape(path)));
+        self.known.insert(id, readable(path));
     }
 
     /// The v2 line of `/proc/<pid>/cgroup` (cgroups(7)): `0::/path`.
@@ -135,21 +157,22 @@ impl Cgroups {
     }
 }
 
+fn readable(path: &[u8]) -> String {
+    let path = path.strip_prefix(b"/").unwrap_or(path);
+    format!("/{}", escape(path))
+}
+
 fn inode(root: &Path, path: &[u8]) -> Option<u64> {
     let path = path.strip_prefix(b"/").unwrap_or(path);
     let path = root.join(std::ffi::OsStr::from_bytes(path));
     fs::metadata(path).ok().map(|metadata| metadata.ino())
 }
 
-/// Where cgroup v2 is mounted, from mountinfo (proc_pid_mountinfo(5)): the mount point is the fifth
-/// field, the file system's type the first behind a lone dash.
+/// Where cgroup v2 is mounted.
 fn mount_point(mounts: &[u8]) -> Option<PathBuf> {
-    mounts.split(|byte| *byte == b'\n').find_map(|line| {
-        let line = std::str::from_utf8(line).ok()?;
-        let (fields, rest) = line.split_once(" - ")?;
-        (rest.split(' ').next()? == "cgroup2")
-            .then(|| fields.split(' ').nth(4).map(PathBuf::from))?
-    })
+    mounts::parse(mounts)
+        .find(|mount| &*mount.fs_type == b"cgroup2")
+        .map(|mount| PathBuf::from(std::ffi::OsStr::from_bytes(&mount.point)))
 }
 
 #[cfg(test)]
@@ -212,5 +235,7 @@ mod tests {
             Some(r"/system.slice/cron\x0a.service")
         );
         assert_eq!(cgroups.path(u64::MAX, 8), None);
+        cgroups.learn(u64::MAX, b"/gone");
+        assert_eq!(cgroups.path(u64::MAX, 8).as_deref(), Some("/gone"));
     }
 }

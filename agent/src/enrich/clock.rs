@@ -28,6 +28,11 @@ impl Clock {
         self.wall
     }
 
+    /// What `bpf_ktime_get_ns` showed so long before this look, in nanoseconds.
+    pub(crate) fn monotonic_before(self, ago: Duration) -> u64 {
+        u64::try_from(self.monotonic.saturating_sub(ago).as_nanos()).unwrap_or(u64::MAX)
+    }
+
     /// The wall-clock time of `bpf_ktime_get_ns` = `ns`.
     pub(crate) fn wall(self, ns: u64) -> SystemTime {
         let at = Duration::from_nanos(ns);
@@ -53,6 +58,11 @@ mod tests {
             monotonic: Duration::from_secs(10),
         };
         assert_eq!(clock.wall(4_000_000_000), wall - Duration::from_secs(6));
+        assert_eq!(
+            clock.monotonic_before(Duration::from_secs(4)),
+            6_000_000_000
+        );
+        assert_eq!(clock.monotonic_before(Duration::from_secs(11)), 0);
         // An event that is younger than the look is dated at the look; time never runs ahead.
         assert_eq!(clock.wall(11_000_000_000), wall);
         let early = Clock {

@@ -1,19 +1,18 @@
 //! From a record of the kernel side to a name for its counter, and an event for people.
 
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
 
-use archtrace_ebpf::abi::{CellKey, Record, ident, mode};
+use archtrace_ebpf::abi::{CellKey, Record, UNKNOWN_SIZE, ident, mode, path_kind};
 use archtrace_facts::arch::Arch;
 use archtrace_facts::binfmt::Rule;
-use archtrace_facts::elf::{Head, Ident, shebang};
+use archtrace_facts::elf::{Head, Ident};
 use archtrace_facts::fact::{Event, EventKind, FactKey, Mode};
+use archtrace_facts::failure::FileStart;
 use archtrace_facts::text::escape;
 use archtrace_facts::verdict::{Observation, decide};
 
-use super::cgroup::Cgroups;
 use super::clock::Clock;
-use super::files;
+use super::look::Guest;
 use super::path::{self, Name};
 
 /// What a record tells.
@@ -27,54 +26,66 @@ pub(crate) struct Told {
     pub(crate) reads_scripts: bool,
 }
 
-/// What there is to know about a guest.
-struct Guest {
-    name: Name,
-    head: Option<Head>,
+/// What decisions depend on beside the record.
+#[derive(Clone, Copy)]
+pub(crate) struct Node<'a> {
+    /// Its CPU's instruction set.
+    pub(crate) arch: Arch,
+    /// Whether that of its 32-bit mode runs too.
+    pub(crate) runs_32bit: Option<bool>,
+    /// The handlers of `binfmt_misc` that can be seen.
+    pub(crate) rules: &'a [Rule],
+    /// When this is.
+    pub(crate) clock: Clock,
 }
 
-/// Tells what `record` says, on a node of architecture `node` with the handlers `rules`.
+/// Whether only the file itself can tell what a record is about: the kernel side did not see it.
+pub(crate) fn needs_look(record: &Record) -> bool {
+    record.key.ident & ident::HASHED != 0
+}
+
+/// Tells what `record` says. `cgroup` is the path of its cgroup, `name` what it calls the binary, and
+/// `looked` what a look at the file found, where [`needs_look`].
 pub(crate) fn tell(
     record: &Record,
-    bytes: &[u8],
-    node: Arch,
-    rules: &[Rule],
-    proc: &Path,
-    cgroups: &mut Cgroups,
-    clock: Clock,
+    name: Name,
+    looked: Option<&Guest>,
+    cgroup: String,
+    node: Node<'_>,
 ) -> Told {
-    let CellKey { cgroup, mode, .. } = record.key;
-    let asked = mode == mode::INTERPRETED;
-    let cgroup = cgroups.path(cgroup, record.pid).unwrap_or_default();
-    let mut guest = guest(record, bytes, node, proc, cgroups, &cgroup);
+    let mode = record.key.mode;
     let interpreter = record.interpreter();
+    let replaced = mode == mode::EMULATED || (mode == mode::FAILED && !needs_look(record));
     let verdict = decide(
-        node,
-        rules,
+        node.arch,
+        node.rules,
         Observation {
             errno: (mode == mode::FAILED).then_some(record.errno),
-            guest: guest.head,
-            interpreter: matches!(mode, mode::EMULATED | mode::INTERPRETED)
+            guest: head(record, looked),
+            file: start(record, looked),
+            interpreter: matches!(mode, mode::EMULATED | mode::INTERPRETED | mode::FAILED)
                 .then_some(interpreter)
                 .flatten(),
-            replaced: mode == mode::EMULATED,
+            replaced,
+            runs_32bit: node.runs_32bit,
         },
     );
-    let reads_scripts = asked && verdict.mode != Mode::Emulated;
+    let reads_scripts = mode == mode::INTERPRETED && verdict.mode != Mode::Emulated;
+    let mut name = looked.map_or(name, |looked| looked.name.clone());
     let mut arch = verdict.arch;
     if reads_scripts {
         // What runs is the interpreter; a script has no instruction set.
-        let name = interpreter.unwrap_or_default();
-        guest.name = path::read(archtrace_ebpf::abi::path_kind::GIVEN, name);
+        name = path::read(path_kind::GIVEN, interpreter.unwrap_or_default());
         arch = Head::of(&record.head).ident().map_or(arch, Arch::of);
     }
     let key = FactKey {
         cgroup,
-        binary: escape(guest.name.path.as_os_str().as_bytes()),
-        path_resolved: guest.name.resolved,
+        binary: escape(name.path.as_os_str().as_bytes()),
+        path_resolved: name.resolved,
         arch,
         mode: verdict.mode,
         emulator: verdict.emulator.map(|emulator| escape(&emulator)),
+        via: verdict.via,
         cause: verdict.cause,
     };
     let kind = match key.mode {
@@ -83,12 +94,14 @@ pub(crate) fn tell(
         Mode::Native | Mode::Compat => None,
     };
     let event = kind.map(|kind| Event {
-        time: clock.wall(record.time_ns),
+        time: node.clock.wall(record.time_ns),
         kind,
         pid: record.pid,
         comm: escape(record.comm()),
         key: key.clone(),
         errno: record.errno,
+        count: record.count,
+        instruction: None,
     });
     Told {
         key,
@@ -97,60 +110,32 @@ pub(crate) fn tell(
     }
 }
 
-/// The guest as the kernel saw it, or where it did not, as its file still says.
-fn guest(
-    record: &Record,
-    bytes: &[u8],
-    node: Arch,
-    proc: &Path,
-    cgroups: &Cgroups,
-    cgroup: &str,
-) -> Guest {
-    let key = &record.key;
-    let name = path::resolve(proc, record.pid, path::read(record.path_kind, bytes));
-    let head = head_of(key).or_else(|| Some(Head::of(&record.head)));
-    if key.ident & ident::HASHED == 0 {
-        return Guest { name, head };
+/// What the guest is: as its file says, else as the counter's key says, else as the record does.
+fn head(record: &Record, looked: Option<&Guest>) -> Option<Head> {
+    if let Some(looked) = looked {
+        return Some(Head::of(&looked.start));
     }
-    // A process whose exec failed is soon gone; another of its container sees the same files.
-    let (pid, found) = match files::read_head(proc, record.pid, &name.path) {
-        Some(found) => (record.pid, Some(found)),
-        None => match cgroups.a_process(cgroup) {
-            Some(pid) if name.resolved => (pid, files::read_head(proc, pid, &name.path)),
-            _ => (record.pid, None),
-        },
-    };
-    let Some(found) = found else {
-        return Guest {
-            name,
-            head: head_of(key),
-        };
-    };
-    // A script may lead to a foreign interpreter, which is then the guest.
-    if let Some(interpreter) = shebang(&found.head) {
-        let interpreter = PathBuf::from(std::ffi::OsStr::from_bytes(interpreter));
-        let inner = files::read_head(proc, pid, &interpreter).map(|found| Head::of(&found.head));
-        if let Some(Head::Elf(ident)) = inner
-            && Arch::of(ident) != node
-        {
-            let resolved = interpreter.is_absolute();
-            return Guest {
-                name: Name {
-                    path: interpreter,
-                    resolved,
-                },
-                head: inner,
-            };
-        }
-    }
-    Guest {
-        name,
-        head: Some(Head::of(&found.head)),
+    let seen = || (!needs_look(record)).then(|| Head::of(&record.head));
+    ident_of(&record.key).map(Head::Elf).or_else(seen)
+}
+
+/// The start of the guest's file.
+fn start<'a>(record: &'a Record, looked: Option<&'a Guest>) -> Option<FileStart<'a>> {
+    match looked {
+        Some(looked) => Some(FileStart {
+            bytes: &looked.start,
+            size: Some(looked.size),
+        }),
+        None if needs_look(record) => None,
+        None => Some(FileStart {
+            bytes: &record.head,
+            size: (record.size != UNKNOWN_SIZE).then_some(record.size),
+        }),
     }
 }
 
 /// What the counter's key says of the guest's header; `None` if nothing.
-fn head_of(key: &CellKey) -> Option<Head> {
+pub(crate) fn ident_of(key: &CellKey) -> Option<Ident> {
     let class = key.ident & ident::CLASS_MASK;
     let data = (key.ident & ident::DATA_MASK) >> ident::DATA_SHIFT;
     let machine = if data == 2 {
@@ -158,16 +143,17 @@ fn head_of(key: &CellKey) -> Option<Head> {
     } else {
         key.machine.to_le_bytes()
     };
-    Ident::from_parts(class, data, machine).map(Head::Elf)
+    Ident::from_parts(class, data, machine)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use archtrace_ebpf::abi::{COMM_LEN, HEAD_LEN, INTERP_LEN, path_kind};
+    use archtrace_ebpf::abi::{COMM_LEN, HEAD_LEN, INTERP_LEN};
 
     fn record(mode: u8, machine: u16, ident: u8, errno: i32, interp: &[u8]) -> Record {
         let mut record = Record {
+            tag: archtrace_ebpf::abi::tag::EXEC,
             time_ns: 1,
             key: CellKey {
                 cgroup: u64::MAX,
@@ -177,8 +163,9 @@ mod tests {
                 mode,
                 ident,
             },
-            running_inode: 2,
-            running_dev: 1,
+            count: 1,
+            size: UNKNOWN_SIZE,
+            _pad: 0,
             pid: u32::MAX,
             errno,
             path_len: 0,
@@ -194,17 +181,14 @@ mod tests {
     }
 
     fn check(record: &Record, path: &[u8], expected: (Mode, &str, &str, Option<&str>, bool)) {
-        let proc = tempfile::tempdir().expect("a temporary directory");
-        let mut cgroups = Cgroups::new(proc.path());
-        let told = tell(
-            record,
-            path,
-            Arch::Amd64,
-            &[],
-            proc.path(),
-            &mut cgroups,
-            Clock::look(),
-        );
+        let node = Node {
+            arch: Arch::Amd64,
+            runs_32bit: None,
+            rules: &[],
+            clock: Clock::look(),
+        };
+        let name = path::read(path_kind::GIVEN, path);
+        let told = tell(record, name, None, String::new(), node);
         let FactKey {
             mode,
             arch,

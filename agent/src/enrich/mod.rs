@@ -4,4 +4,6 @@ pub(crate) mod cgroup;
 pub(crate) mod clock;
 pub(crate) mod exec;
 pub(crate) mod files;
+pub(crate) mod look;
 pub(crate) mod path;
+pub(crate) mod reader;

@@ -4,7 +4,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use archtrace_facts::fact::{Event, Loss, Stage};
-use archtrace_facts::report::{NamedEvent, Names, Record, how_many_fit};
+use archtrace_facts::report::{HandlerChange, NamedEvent, Names, Record, how_many_fit};
 
 /// Records that wait for their acknowledgement. At most one event per second and binary is made,
 /// so that this holds minutes of a busy node; a record is some 500 bytes.
@@ -35,20 +35,29 @@ impl Queue {
 
     /// Takes an event, or counts it as lost.
     pub(crate) fn push_event(&mut self, event: Event) {
-        if self.records.len() >= CAPACITY - RESERVE {
-            let time = event.time;
-            self.push_loss(Loss {
-                stage: Stage::EventQueue,
-                count: 1,
-                since: time,
-                until: time,
-            });
-            return;
-        }
-        self.records.push_back(Record::Event(NamedEvent {
+        self.push(Record::Event(NamedEvent {
             event,
             names: Names::default(),
         }));
+    }
+
+    /// Takes a change of a handler, or counts it as lost.
+    pub(crate) fn push_handler(&mut self, change: HandlerChange) {
+        self.push(Record::Handler(change));
+    }
+
+    fn push(&mut self, record: Record) {
+        if self.records.len() < CAPACITY - RESERVE {
+            self.records.push_back(record);
+            return;
+        }
+        let time = record.time();
+        self.push_loss(Loss {
+            stage: Stage::EventQueue,
+            count: 1,
+            since: time,
+            until: time,
+        });
     }
 
     /// Takes a loss.
@@ -108,7 +117,7 @@ impl Queue {
             .iter()
             .filter_map(|record| match record {
                 Record::Loss(loss) => Some(loss.stage.as_str()),
-                Record::Event(_) => None,
+                Record::Event(_) | Record::Handler(_) => None,
             })
             .collect();
         let due: Vec<_> = self
@@ -130,7 +139,7 @@ impl Queue {
 mod tests {
     use super::*;
     use archtrace_facts::arch::Arch;
-    use archtrace_facts::fact::{EventKind, FactKey, Mode};
+    use archtrace_facts::fact::{EventKind, FactKey, Mode, Via};
     use std::time::SystemTime;
 
     fn event() -> Event {
@@ -146,9 +155,12 @@ mod tests {
                 arch: Arch::Arm64,
                 mode: Mode::Emulated,
                 emulator: Some(String::new()),
+                via: Some(Via::BinfmtMisc),
                 cause: None,
             },
             errno: 0,
+            count: 1,
+            instruction: None,
         }
     }
 
@@ -165,7 +177,7 @@ mod tests {
     fn losses(queue: &Queue) -> u64 {
         let lost = |record: &Record| match record {
             Record::Loss(loss) => loss.count,
-            Record::Event(_) => 0,
+            Record::Event(_) | Record::Handler(_) => 0,
         };
         let waiting: u64 = queue.losses.values().map(|loss| loss.count).sum();
         queue.records.iter().map(lost).sum::<u64>() + waiting

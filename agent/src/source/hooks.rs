@@ -5,6 +5,7 @@
 //! | header (each pass of an exec) | fentry | kprobe | none: the registry of `binfmt_misc` tells |
 //! | failure (an exec's return) | fexit | kretprobe | syscall tracepoints |
 //! | exec, fork, free | tp_btf, else raw_tp | | |
+//! | signal, cgroup | raw_tp | | |
 //!
 //! Header and failure fall back independently of each other. That a hook attaches does not mean
 //! that it fires (a compiler may have split or inlined the function), so each is proven by a
@@ -114,6 +115,27 @@ const FREE: [Way; 2] = [
     },
 ];
 
+const SIGNAL: [Way; 1] = [Way {
+    mechanism: "raw_tp",
+    tier: 2,
+    programs: &["signal"],
+}];
+
+const CGROUP: [Way; 1] = [Way {
+    mechanism: "raw_tp",
+    tier: 2,
+    programs: &["cgroup"],
+}];
+
+/// Hooks without which some of what is told is missing: who they are, whether this kernel has what they
+/// need, and what is missing without them.
+pub(crate) struct Optional {
+    /// Deaths by SIGILL.
+    pub(crate) signal: bool,
+    /// Names of cgroups before anything runs in them.
+    pub(crate) cgroup: bool,
+}
+
 /// Loads the object with `config` and attaches; no hook of a tier below `best_tier` is tried. With
 /// `log`, the programs say what they do.
 ///
@@ -123,6 +145,7 @@ pub(crate) fn attach(
     config: &Config,
     btf: &Btf,
     best_tier: u32,
+    optional: &Optional,
     log: bool,
 ) -> Result<Attached, AttachError> {
     let mut ebpf = load(config, true, log)?;
@@ -161,6 +184,28 @@ pub(crate) fn attach(
     }
     hooks.push(required(&mut ebpf, btf, "exec", &EXEC, &mut missing)?);
     hooks.extend(ends);
+    for (wanted, name, ways, without) in [
+        (
+            optional.signal,
+            "signal",
+            &SIGNAL,
+            "deaths by SIGILL are not seen",
+        ),
+        (
+            optional.cgroup,
+            "cgroup",
+            &CGROUP,
+            "what ran in a cgroup that is gone may have no cgroup",
+        ),
+    ] {
+        if !wanted {
+            continue;
+        }
+        match first_that_works(&mut ebpf, btf, name, ways, 1, &mut missing) {
+            Ok(report) => hooks.push(report),
+            Err(reasons) => missing.push(format!("{without}: {}", reasons.join("; "))),
+        }
+    }
     Ok(Attached {
         ebpf,
         hooks,

@@ -2,7 +2,9 @@
 
 use std::time::SystemTime;
 
-use archtrace_ebpf::abi::{CellKey, ForeignCell, HotCell, Interpreter, NativeCell, TrackedTask};
+use archtrace_ebpf::abi::{
+    CellKey, FileKey, ForeignCell, HotCell, Interpreter, NativeCell, TrackedTask,
+};
 use archtrace_facts::aggregate::Reading;
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
@@ -13,6 +15,9 @@ use crate::enrich::clock::Clock;
 /// Thread groups that can be taken in at once: the map's size.
 pub(crate) const MAX_ADOPTED: usize = 1024;
 
+/// Three quarters of the counters of what is not native: up to here none is given up for being idle.
+const PLENTY: usize = 3072;
+
 /// All of them, taken out of the object.
 pub(crate) struct Maps {
     pub(crate) records: RingBuf<MapData>,
@@ -20,6 +25,11 @@ pub(crate) struct Maps {
     hot: Array<MapData, HotCell>,
     claimed: HashMap<MapData, u32, u32>,
     foreign: HashMap<MapData, CellKey, ForeignCell>,
+    not_found: HashMap<MapData, CellKey, ForeignCell>,
+    emulators: HashMap<MapData, FileKey, u32>,
+    emulator_count: Array<MapData, u64>,
+    /// What was counted in places of the table that were given up, by those who live on.
+    released: std::collections::HashMap<CellKey, u64>,
     tasks: HashMap<MapData, u64, TrackedTask>,
     interpreters: HashMap<MapData, u64, Interpreter>,
     adopt: HashMap<MapData, u32, CellKey>,
@@ -52,6 +62,10 @@ impl Maps {
             hot: take(ebpf, "HOT")?,
             claimed: take(ebpf, "CLAIMED")?,
             foreign: take(ebpf, "FOREIGN")?,
+            not_found: take(ebpf, "NOT_FOUND")?,
+            emulators: take(ebpf, "EMULATORS")?,
+            emulator_count: take(ebpf, "EMULATOR_COUNT")?,
+            released: std::collections::HashMap::new(),
             tasks: take(ebpf, "TASKS")?,
             interpreters: take(ebpf, "INTERPRETERS")?,
             adopt: take(ebpf, "ADOPT")?,
@@ -70,8 +84,9 @@ impl Maps {
     /// What was counted before it had its place in the table, and since.
     fn native_reading(&self, key: &CellKey, cell: &NativeCell, now: SystemTime) -> Reading {
         let hot = if cell.tried == 0 { None } else { self.hot(key) };
+        let released = self.released.get(key).copied().unwrap_or(0);
         Reading {
-            count: cell.count + hot.map_or(0, |hot| hot.count),
+            count: cell.count + hot.map_or(0, |hot| hot.count) + released,
             cpu_ns: 0,
             processes: 0,
             last: now,
@@ -86,7 +101,7 @@ impl Maps {
     }
 
     /// All other counters, with the CPU time of tasks alive added in.
-    pub(crate) fn read_foreign(&self, clock: Clock, mut each: impl FnMut(CellKey, Reading)) {
+    pub(crate) fn read_foreign(&self, clock: Clock) -> Vec<(CellKey, Reading)> {
         // Counters first: a task that ends in between is missed until the next look. The other way
         // round it would count twice.
         let cells: Vec<_> = self.foreign.iter().flatten().collect();
@@ -99,24 +114,12 @@ impl Maps {
                 *live.entry(task.key).or_default() += task.live_ns;
             }
         }
-        for (key, cell) in cells {
-            let processes = cell.processes;
-            let last = if processes > 0 {
-                clock.now()
-            } else {
-                clock.wall(cell.last_ns)
-            };
-            let cpu_ns = cell.cpu_ns + live.get(&key).copied().unwrap_or(0);
-            each(
-                key,
-                Reading {
-                    count: cell.count,
-                    cpu_ns,
-                    processes,
-                    last,
-                },
-            );
-        }
+        let readings = cells.into_iter().map(|(key, cell)| {
+            let mut reading = foreign_reading(&cell, clock);
+            reading.cpu_ns += live.get(&key).copied().unwrap_or(0);
+            (key, reading)
+        });
+        readings.collect()
     }
 
     /// One counter of what is not native, without the CPU time of tasks alive.
@@ -124,19 +127,45 @@ impl Maps {
         if let Ok(cell) = self.native.get(key, 0) {
             return Some(self.native_reading(key, &cell, clock.now()));
         }
-        let ForeignCell {
-            count,
-            cpu_ns,
-            processes,
-            last_ns,
-            ..
-        } = self.foreign.get(key, 0).ok()?;
-        Some(Reading {
-            count,
-            cpu_ns,
-            processes,
-            last: clock.wall(last_ns),
-        })
+        let cell = self.foreign.get(key, 0);
+        let cell = cell.or_else(|_| self.not_found.get(key, 0)).ok()?;
+        Some(foreign_reading(&cell, clock))
+    }
+
+    /// Makes a file known as an emulator. Its execs have to come by the slow way from now on, so that
+    /// it loses its places in the table; what it counted there is remembered here.
+    ///
+    /// # Errors
+    /// The map is full.
+    pub(crate) fn add_emulator(&mut self, file: (u64, u32)) -> Result<(), MapError> {
+        self.emulators.insert(file_key(file), 1, 0)?;
+        self.emulator_count
+            .set(0, self.emulators.keys().count() as u64, 0)?;
+        let natives: Vec<_> = self.native.keys().flatten().collect();
+        for key in natives.iter().filter(|key| (key.inode, key.dev) == file) {
+            if let Some(hot) = self.hot(key) {
+                *self.released.entry(*key).or_default() += hot.count;
+                self.release(key);
+            }
+        }
+        Ok(())
+    }
+
+    /// A file that was an emulator is gone.
+    pub(crate) fn remove_emulator(&mut self, file: (u64, u32)) {
+        // Gone already is as good, and a number that is too high only costs look-ups.
+        let _ = self.emulators.remove(&file_key(file));
+        let _ = self
+            .emulator_count
+            .set(0, self.emulators.keys().count() as u64, 0);
+    }
+
+    /// Gives up a place in the table.
+    fn release(&mut self, key: &CellKey) {
+        let slot = CellKey::hot_slot(&key.words());
+        // First the slot, then the right to it: nobody else may write to it until then.
+        let _ = self.hot.set(slot, HotCell::default(), 0);
+        let _ = self.claimed.remove(&slot);
     }
 
     /// Whether any emulated task is alive.
@@ -154,14 +183,25 @@ impl Maps {
         }
     }
 
+    /// If the counters of what is not native become scarce: those without processes whose last exec was
+    /// before `since`, in nanoseconds of `CLOCK_MONOTONIC`.
+    pub(crate) fn idle_foreign(&self, since: u64) -> Vec<CellKey> {
+        let cells: Vec<_> = self.foreign.iter().flatten().collect();
+        if cells.len() < PLENTY {
+            return Vec::new();
+        }
+        let idle = cells
+            .into_iter()
+            .filter(|(_, cell)| cell.processes == 0 && cell.last_ns < since);
+        idle.map(|(key, _)| key).collect()
+    }
+
     /// Gives up a counter that nothing uses any more.
     pub(crate) fn remove(&mut self, key: &CellKey) {
         if self.hot(key).is_some() {
-            let slot = CellKey::hot_slot(&key.words());
-            // First the slot, then the right to it: nobody else may write to it until then.
-            let _ = self.hot.set(slot, HotCell::default(), 0);
-            let _ = self.claimed.remove(&slot);
+            self.release(key);
         }
+        self.released.remove(key);
         // Gone already is as good.
         let _ = self.native.remove(key);
         let _ = self.foreign.remove(key);
@@ -204,6 +244,27 @@ impl Maps {
     /// The programs' statistics.
     pub(crate) fn stats(&self) -> Result<Stats, String> {
         stats::read_all(&self.stats)
+    }
+}
+
+fn file_key((inode, dev): (u64, u32)) -> FileKey {
+    FileKey {
+        inode,
+        dev,
+        _pad: 0,
+    }
+}
+
+fn foreign_reading(cell: &ForeignCell, clock: Clock) -> Reading {
+    Reading {
+        count: cell.count,
+        cpu_ns: cell.cpu_ns,
+        processes: cell.processes,
+        last: if cell.processes > 0 {
+            clock.now()
+        } else {
+            clock.wall(cell.last_ns)
+        },
     }
 }
 

@@ -3,6 +3,7 @@
 //! This is an edge: it reads and hands over, and decides nothing about execs.
 
 pub(crate) mod btf;
+pub(crate) mod compat;
 pub(crate) mod hooks;
 pub(crate) mod interpreters;
 pub(crate) mod klog;

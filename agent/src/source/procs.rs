@@ -4,32 +4,42 @@
 //! vector's `AT_EXECFN` (getauxval(3)) names the first, `/proc/<pid>/exe` is the second. Nothing
 //! else of its memory is read, and no arguments at all.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use archtrace_ebpf::abi::{CellKey, mode};
 use archtrace_facts::arch::Arch;
-use archtrace_facts::binfmt::Rule;
 use archtrace_facts::elf::{Head, Ident, shebang};
-use archtrace_facts::fact::{FactKey, Mode};
-use archtrace_facts::text::escape;
 use procfs::process::{Process, all_processes_with_root};
 
-use super::interpreters::ident_bits;
-use crate::enrich::cgroup::Cgroups;
 use crate::enrich::files::{Found, read_head, read_linked};
 use crate::enrich::path::{self, Name};
 
-/// One that was found.
-pub(crate) struct Emulated {
-    /// Thread group id.
-    pub(crate) pid: u32,
-    /// The counter it goes to from now on.
-    pub(crate) cell: CellKey,
-    /// Its name.
-    pub(crate) key: FactKey,
+/// What a process runs.
+#[derive(Debug)]
+pub(crate) struct Old {
+    /// Its executable, if that can be read.
+    pub(crate) exe: PathBuf,
+    /// Inode and device (in the kernel's own encoding) of its executable.
+    pub(crate) exe_file: (u64, u32),
+    /// Name of its main thread.
+    pub(crate) comm: Vec<u8>,
+    /// What it was started as, if another file of another machine runs in its place.
+    pub(crate) guest: Option<OldGuest>,
+}
+
+/// A guest that an emulator runs.
+#[derive(Debug)]
+pub(crate) struct OldGuest {
+    pub(crate) name: Name,
+    pub(crate) inode: u64,
+    /// In the kernel's own encoding.
+    pub(crate) dev: u32,
+    pub(crate) ident: Ident,
+    /// First bytes of its file.
+    pub(crate) start: Vec<u8>,
 }
 
 /// `AT_EXECFN` (<elf.h>).
@@ -37,36 +47,45 @@ const AT_EXECFN: u64 = 31;
 /// `PATH_MAX`.
 const PATH_MAX: usize = 4096;
 
-/// Looks at all processes. Those that vanish meanwhile, or may not be looked at, are left out.
-pub(crate) fn emulated(
-    proc: &Path,
-    node: Arch,
-    rules: &[Rule],
-    cgroups: &mut Cgroups,
-) -> Vec<Emulated> {
-    let processes = match all_processes_with_root(proc) {
-        Ok(processes) => processes,
+/// The ids of all processes.
+pub(crate) fn all(proc: &Path) -> Vec<u32> {
+    match all_processes_with_root(proc) {
+        Ok(processes) => processes
+            .flatten()
+            .filter_map(|process| u32::try_from(process.pid()).ok())
+            .collect(),
         Err(error) => {
             tracing::warn!(%error, "processes older than the agent are not seen");
-            return Vec::new();
+            Vec::new()
         }
-    };
-    processes
-        .flatten()
-        .filter_map(|process| look_at(proc, &process, node, rules, cgroups))
-        .collect()
+    }
 }
 
-fn look_at(
-    proc: &Path,
-    process: &Process,
-    node: Arch,
-    rules: &[Rule],
-    cgroups: &mut Cgroups,
-) -> Option<Emulated> {
-    let pid = u32::try_from(process.pid()).ok()?;
-    let exe = proc.join(pid.to_string()).join("exe");
+/// Looks at a process; `None` if it has vanished, has no executable, or may not be looked at. Reads
+/// files of its container: to be called by a thread that may hang.
+pub(crate) fn look_at(proc: &Path, node: Arch, pid: u32) -> Option<Old> {
+    let directory = proc.join(pid.to_string());
+    let exe = directory.join("exe");
     let running = read_linked(&exe)?;
+    let process = Process::new_with_root(directory.clone()).ok()?;
+    Some(Old {
+        exe: std::fs::read_link(&exe).ok()?,
+        exe_file: (running.inode, kernel_dev(running.dev)),
+        comm: std::fs::read(directory.join("comm"))
+            .ok()?
+            .trim_ascii_end()
+            .to_vec(),
+        guest: old_guest(proc, node, pid, &process, &running),
+    })
+}
+
+fn old_guest(
+    proc: &Path,
+    node: Arch,
+    pid: u32,
+    process: &Process,
+    running: &Found,
+) -> Option<OldGuest> {
     let given = exec_name(process)?;
     let name = path::resolve(
         proc,
@@ -81,35 +100,12 @@ fn look_at(
     if same_file || same_machine || Arch::of(ident) == node {
         return None;
     }
-    let (cgroup, cgroup_path) = cgroups.of(pid).unwrap_or_default();
-    let emulator = rules
-        .iter()
-        .find(|rule| rule.claims(&found.head))
-        .map(|rule| escape(&rule.interpreter))
-        .or_else(|| {
-            std::fs::read_link(&exe)
-                .ok()
-                .map(|path| escape(path.as_os_str().as_bytes()))
-        });
-    Some(Emulated {
-        pid,
-        cell: CellKey {
-            cgroup,
-            inode: found.inode,
-            dev: kernel_dev(found.dev),
-            machine: ident.machine,
-            mode: mode::EMULATED,
-            ident: ident_bits(ident),
-        },
-        key: FactKey {
-            cgroup: cgroup_path,
-            binary: escape(name.path.as_os_str().as_bytes()),
-            path_resolved: name.resolved,
-            arch: Arch::of(ident),
-            mode: Mode::Emulated,
-            emulator,
-            cause: None,
-        },
+    Some(OldGuest {
+        name,
+        inode: found.inode,
+        dev: kernel_dev(found.dev),
+        ident,
+        start: found.head,
     })
 }
 
@@ -119,7 +115,7 @@ fn guest(proc: &Path, pid: u32, name: Name) -> Option<(Name, Found, Ident)> {
     if let Head::Elf(ident) = Head::of(&found.head) {
         return Some((name, found, ident));
     }
-    let interpreter = PathBuf::from(std::ffi::OsStr::from_bytes(shebang(&found.head)?));
+    let interpreter = PathBuf::from(OsStr::from_bytes(shebang(&found.head)?));
     let inner = read_head(proc, pid, &interpreter)?;
     let ident = Head::of(&inner.head).ident()?;
     let resolved = interpreter.is_absolute();

@@ -60,19 +60,21 @@ fn tracepoint(program: &mut TracePoint, name: &str) -> Result<(), ProgramError> 
 }
 
 fn btf_tracepoint(program: &mut BtfTracePoint, btf: &Btf, name: &str) -> Result<(), ProgramError> {
-    program.load(scheduler_event(name), btf)?;
+    program.load(event(name), btf)?;
     program.attach().map(drop)
 }
 
 fn raw_tracepoint(program: &mut RawTracePoint, name: &str) -> Result<(), ProgramError> {
     program.load()?;
-    program.attach(scheduler_event(name)).map(drop)
+    program.attach(event(name)).map(drop)
 }
 
-fn scheduler_event(program: &str) -> &'static str {
+fn event(program: &str) -> &'static str {
     match program.split('_').next() {
         Some("fork") => "sched_process_fork",
         Some("free") => "sched_process_free",
+        Some("signal") => "signal_deliver",
+        Some("cgroup") => "cgroup_mkdir",
         _ => "sched_process_exec",
     }
 }

@@ -81,7 +81,14 @@ pub(crate) fn read_at(place: &Path) -> Registry {
             continue;
         };
         match Rule::parse(name.as_bytes(), &content) {
-            Ok(rule) => rules.push(rule),
+            Ok(mut rule) => {
+                // The inode is made when the handler is registered (`bm_register_write`).
+                rule.since = entry
+                    .metadata()
+                    .ok()
+                    .and_then(|entry| entry.modified().ok());
+                rules.push(rule);
+            }
             Err(error) => tracing::warn!(%error, "left out"),
         }
     }

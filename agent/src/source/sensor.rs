@@ -7,7 +7,7 @@ use archtrace_facts::arch::Arch;
 use archtrace_facts::node::{Handler, Preflight};
 use aya::Ebpf;
 
-use super::hooks::{self, AttachError};
+use super::hooks::{self, AttachError, Optional};
 use super::maps::{Maps, MapsError};
 use super::offsets::OffsetsError;
 use super::registry::{self, Registry};
@@ -72,9 +72,15 @@ impl Sensor {
             mut config,
             types,
             mut missing,
+            sees_signals,
+            sees_cgroups,
         } = offsets::resolve(&bytes, node)?;
         config.hash_seed = crate::sink::client::random();
-        let attached = hooks::attach(&config, &types, best_tier, log)?;
+        let optional = Optional {
+            signal: sees_signals,
+            cgroup: sees_cgroups,
+        };
+        let attached = hooks::attach(&config, &types, best_tier, &optional, log)?;
         let attached_at = SystemTime::now();
         let mut ebpf = attached.ebpf;
         missing.extend(attached.missing);
@@ -102,6 +108,7 @@ impl Sensor {
             missing,
             handlers: Vec::new(),
             binfmt: String::new(),
+            uncovered: Vec::new(),
         };
         describe_registry(&mut preflight, &registry);
         Ok(Self {

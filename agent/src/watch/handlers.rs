@@ -1,13 +1,18 @@
 //! Following the changes of `binfmt_misc`.
 
 use std::os::fd::OwnedFd;
+use std::time::SystemTime;
 
+use archtrace_facts::binfmt::Rule;
+use archtrace_facts::fact::HandlerChangeKind;
+use archtrace_facts::node::Handler;
+use archtrace_facts::report::HandlerChange;
 use nix::sys::inotify::Inotify;
 use tokio::io::unix::AsyncFd;
 
 use super::Watch;
 use crate::readable;
-use crate::source::registry::{self, Registry};
+use crate::source::registry;
 use crate::source::sensor::describe_registry;
 
 /// A handle that tells of changes of the registry, where the kernel does.
@@ -67,12 +72,50 @@ impl Watch {
         if registry == self.sensor.registry {
             return;
         }
-        if let Registry::Seen(rules) = &registry {
-            tracing::info!(handlers = rules.len(), "binfmt_misc changed");
-        }
+        self.tell_handlers(registry.rules());
         describe_registry(&mut self.outbox.lock().preflight, &registry);
         self.sensor.registry = registry;
         self.tell_interpreters();
+    }
+
+    /// Tells which handlers came and went. One that is disabled is as good as gone.
+    fn tell_handlers(&self, rules: &[Rule]) {
+        let enabled = |rules: &[Rule]| -> Vec<Handler> {
+            let enabled = rules.iter().filter(|rule| rule.enabled);
+            enabled.map(Handler::from).collect()
+        };
+        let (before, after) = (enabled(self.sensor.registry.rules()), enabled(rules));
+        // Whoever takes a handler out writes to it first, which changes its time.
+        let same = |one: &Handler, other: &Handler| {
+            let since = None;
+            Handler {
+                since,
+                ..one.clone()
+            } == Handler {
+                since,
+                ..other.clone()
+            }
+        };
+        let is_among = |all: &[Handler], one: &Handler| all.iter().any(|other| same(one, other));
+        let gone = before.iter().filter(|handler| !is_among(&after, handler));
+        let come = after.iter().filter(|handler| !is_among(&before, handler));
+        let changes = gone
+            .map(|handler| (HandlerChangeKind::Removed, handler))
+            .chain(come.map(|handler| (HandlerChangeKind::Added, handler)));
+        let time = SystemTime::now();
+        let mut contents = self.outbox.lock();
+        for (kind, handler) in changes {
+            tracing::info!(
+                name = handler.name,
+                interpreter = handler.interpreter,
+                "{kind}"
+            );
+            contents.events.push_handler(HandlerChange {
+                time,
+                kind,
+                handler: handler.clone(),
+            });
+        }
     }
 
     /// Tells the programs what interpreter strings stand for.

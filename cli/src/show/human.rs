@@ -1,5 +1,6 @@
 //! Numbers and times as people read them.
 
+use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
@@ -100,6 +101,15 @@ pub(crate) fn errno(number: i32) -> String {
         _ => return format!("errno {number}"),
     };
     name.to_owned()
+}
+
+/// `0f0b`: bytes as a hexadecimal dump has them.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Whole and parts of a second.

@@ -10,7 +10,7 @@ pub(super) use nodes::{nodes, nodes_wide, status};
 
 use std::io::IsTerminal as _;
 
-use archtrace_facts::fact::{FactKey, Mode};
+use archtrace_facts::fact::{EventKind, FactKey, Mode};
 use archtrace_facts::fleet::NodeState;
 use archtrace_facts::report::{NamedEvent, Record};
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table};
@@ -68,10 +68,13 @@ impl Listing {
     pub(super) fn kind(&self, record: &Record) -> Cell {
         let cell = Cell::new(record.kind());
         match record {
-            Record::Event(NamedEvent { event, .. }) if event.key.mode == Mode::Emulated => {
-                self.colour(cell, Color::Yellow)
-            }
-            Record::Event(_) => self.colour(cell, Color::Red),
+            Record::Event(NamedEvent { event, .. }) => match event.kind {
+                EventKind::EmulatedExec => self.colour(cell, Color::Yellow),
+                EventKind::FailedExec | EventKind::IllegalInstruction => {
+                    self.colour(cell, Color::Red)
+                }
+            },
+            Record::Handler(_) => self.colour(cell, Color::Cyan),
             Record::Loss(_) => self.colour(cell, Color::Magenta),
         }
     }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::support::Collector;
 
 /// What a command prints; it says nothing else.
-fn printed(collector: &Collector, args: &[&str]) -> String {
+pub(crate) fn printed(collector: &Collector, args: &[&str]) -> String {
     let output = collector
         .archtrace(args)
         .assert()
@@ -17,7 +17,7 @@ fn printed(collector: &Collector, args: &[&str]) -> String {
     String::from_utf8(output).expect("text")
 }
 
-fn objects(collector: &Collector, args: &[&str]) -> Vec<Value> {
+pub(crate) fn objects(collector: &Collector, args: &[&str]) -> Vec<Value> {
     let text = printed(collector, &[args, &["-o", "json"]].concat());
     text.lines()
         .map(|line| serde_json::from_str(line).expect("JSON"))
@@ -107,7 +107,7 @@ fn fields_of_facts_have_a_fixed_order() {
     let collector = Collector::filled();
     let text = printed(&collector, &["facts", "-o", "json"]);
     let expected = "node node_arch namespace pod container cgroup binary arch mode emulator count \
-        processes cpu_seconds first_seen last_seen path_resolved cause cluster current";
+        processes cpu_seconds first_seen last_seen path_resolved cause cluster current via";
     assert_eq!(
         fields(&text),
         expected.split_whitespace().collect::<Vec<_>>()
@@ -122,6 +122,7 @@ fn fields_of_facts_have_a_fixed_order() {
         (&fact["cpu_seconds"], &fact["cause"]),
         (&1.5.into(), &Value::Null)
     );
+    assert_eq!(fact["via"], "binfmt_misc");
     assert_eq!(
         (&fact["pod"], &fact["emulator"]),
         (&"".into(), &"/usr/bin/qemu-aarch64".into())
@@ -133,7 +134,10 @@ fn fields_of_facts_have_a_fixed_order() {
         (&failed["emulator"], &failed["cause"]),
         (&Value::Null, &"foreign_elf".into())
     );
-    assert_eq!(failed["path_resolved"], Value::Bool(false));
+    assert_eq!(
+        (&failed["path_resolved"], &failed["via"]),
+        (&false.into(), &Value::Null)
+    );
 }
 
 #[test]
@@ -141,7 +145,7 @@ fn fields_of_events_have_a_fixed_order() {
     let collector = Collector::filled();
     let text = printed(&collector, &["events", "-o", "json"]);
     let expected = "node time kind pid comm binary arch cause errno emulator namespace pod container \
-        cgroup path_resolved cluster";
+        cgroup path_resolved cluster count via instruction handler message";
     assert_eq!(
         fields(&text),
         expected.split_whitespace().collect::<Vec<_>>()
@@ -161,6 +165,10 @@ fn fields_of_events_have_a_fixed_order() {
     assert_eq!(
         (&failed["errno"], &failed["cause"]),
         (&8.into(), &"foreign_elf".into())
+    );
+    assert_eq!(
+        (&emulated["via"], &failed["via"], &emulated["count"]),
+        (&"binfmt_misc".into(), &Value::Null, &5.into())
     );
     assert_eq!(
         (&loss["cause"], &loss["count"]),
@@ -210,7 +218,20 @@ fn nodes_tell_how_well_they_can_watch() {
         (&hook["mechanism"], &hook["proven"]),
         (&"fentry".into(), &true.into())
     );
-    assert_eq!(node["preflight"]["handlers"][0]["arch"], "arm64");
+    let handler = &node["preflight"]["handlers"][0];
+    assert_eq!(
+        (&handler["arch"], &handler["since"]),
+        (&"arm64".into(), &"2023-11-14T22:13:20Z".into())
+    );
+    assert_eq!(
+        (&node["cpu_generation"], &node["cpu_features"][1]),
+        (&"Graviton3".into(), &"sve".into())
+    );
+    assert_eq!(
+        (&node["runs_32bit"], &node["lockdown"]),
+        (&false.into(), &"integrity".into())
+    );
+    assert_eq!(node["preflight"]["uncovered"][0]["runtime"], "gvisor");
     let status = &objects(&collector, &["status"])[0];
     assert_eq!(
         (&status["nodes_reporting"], &status["events"]),
@@ -236,14 +257,19 @@ fn tables_are_for_people() {
         ),
         (
             &["emulated", "-o", "wide"],
-            &["CGROUP", "/kubepods/x", "/bin/ended"],
+            &["CGROUP", "/kubepods/x", "/bin/ended", "VIA", "binfmt_misc"],
+        ),
+        (
+            &["emulated", "--since", "48h"],
+            &["VIA", "binfmt_misc", "build"],
         ),
         (&["facts"], &["MODE", "native", "relative (as given)"]),
         (
             &["events"],
             &[
                 "WHY",
-                "foreign_elf (ENOEXEC)",
+                "riscv64 file",
+                "(ENOEXEC)",
                 "ring_buffer: 9 within 1h 00m",
             ],
         ),
@@ -251,13 +277,22 @@ fn tables_are_for_people() {
             &["events", "-o", "wide"],
             &["/kubepods/x", "by /usr/bin/qemu-aarch64"],
         ),
-        (&["nodes"], &["TIER", "reporting", "6.1.0"]),
+        (
+            &["nodes"],
+            &["TIER", "reporting", "6.1.0", "Graviton3", "NOT COVERED"],
+        ),
         (
             &["nodes", "-o", "wide"],
             &[
                 "hook header",
                 "because",
                 "handler qemu-aarch64",
+                "(F), since 2023-11-14T22:13:20Z",
+                "gvisor: /kubepods/y",
+                "Graviton3",
+                "bf16 sve",
+                "do not run",
+                "integrity",
                 "something",
             ],
         ),
@@ -272,6 +307,11 @@ fn tables_are_for_people() {
         }
         assert!(!text.contains('\x1b'), "colour is for terminals:\n{text}");
     }
+    let usual = printed(&collector, &["emulated"]);
+    assert!(
+        !usual.contains("VIA"),
+        "all came in the usual way:\n{usual}"
+    );
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn failures_have_codes_of_their_own() {
     check(
         &["events", "--kind", "boom"],
         2,
-        "emulated_exec, failed_exec, loss",
+        "emulated_exec, failed_exec, illegal_instruction, handler_added, handler_removed, loss",
     );
     check(&["emulated", "--watch", "0"], 2, "from 0.1 to 3600");
     check(&["nodes", "-o", "yaml"], 2, "table, wide, json");

@@ -6,8 +6,10 @@ use archtrace_collector::serve;
 use archtrace_collector::store::sqlite::SqliteStore;
 use archtrace_collector::store::{Snapshot, Store as _};
 use archtrace_facts::arch::Arch;
-use archtrace_facts::fact::{Cause, Event, EventKind, Fact, FactKey, Mode};
-use archtrace_facts::node::{Handler, HookReport, NodeInfo, Preflight};
+use archtrace_facts::fact::{
+    Cause, Event, EventKind, Fact, FactKey, IllegalInstruction, Mode, Via,
+};
+use archtrace_facts::node::{Handler, HookReport, NodeInfo, Preflight, Uncovered};
 use archtrace_facts::report::{
     EventBatch, Hello, NamedEvent, NamedFact, Names, Record, ReportedLoss,
 };
@@ -26,12 +28,17 @@ pub(crate) struct Collector {
 impl Collector {
     /// Nobody has reported to it.
     pub(crate) fn empty() -> Self {
-        Self::start(false)
+        Self::start(None)
     }
 
     /// Node `n1` has reported what is below.
     pub(crate) fn filled() -> Self {
-        Self::start(true)
+        Self::with(Vec::new())
+    }
+
+    /// Node `n1` has reported these records too.
+    pub(crate) fn with(records: Vec<Record>) -> Self {
+        Self::start(Some(records))
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -45,13 +52,13 @@ impl Collector {
         command
     }
 
-    fn start(filled: bool) -> Self {
+    fn start(records: Option<Vec<Record>>) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let dir = tempfile::tempdir().expect("a directory");
         let store = SqliteStore::open(&dir.path().join("store.db")).expect("opens");
         let address = runtime.block_on(async {
-            if filled {
-                fill(&store).await;
+            if let Some(records) = records {
+                fill(&store, records).await;
             }
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
             let address = listener.local_addr().expect("bound");
@@ -85,11 +92,11 @@ pub(crate) fn archtrace(args: &[&str]) -> Command {
 }
 
 /// Hours before now.
-fn ago(hours: u64) -> SystemTime {
+pub(crate) fn ago(hours: u64) -> SystemTime {
     SystemTime::now() - Duration::from_secs(hours * 3600)
 }
 
-fn key(binary: &str, arch: Arch, mode: Mode) -> FactKey {
+pub(crate) fn key(binary: &str, arch: Arch, mode: Mode) -> FactKey {
     FactKey {
         cgroup: "/kubepods/x".to_owned(),
         binary: binary.to_owned(),
@@ -97,8 +104,16 @@ fn key(binary: &str, arch: Arch, mode: Mode) -> FactKey {
         arch,
         mode,
         emulator: (mode == Mode::Emulated).then(|| "/usr/bin/qemu-aarch64".to_owned()),
+        via: (mode == Mode::Emulated).then_some(Via::BinfmtMisc),
         cause: (mode == Mode::Failed).then_some(Cause::ForeignElf),
     }
+}
+
+/// Ended, `hours` ago, and came to its emulator in another way than by `binfmt_misc`.
+fn build(hours: u64) -> NamedFact {
+    let mut fact = fact(key("/bin/old", Arch::Arm64, Mode::Emulated), 0, hours);
+    fact.fact.key.via = Some(Via::Build);
+    fact
 }
 
 fn fact(key: FactKey, processes: u64, hours: u64) -> NamedFact {
@@ -117,7 +132,43 @@ fn fact(key: FactKey, processes: u64, hours: u64) -> NamedFact {
     }
 }
 
-async fn fill(store: &SqliteStore) {
+/// Happened to process 77, `hours` ago.
+pub(crate) fn event(
+    kind: EventKind,
+    key: FactKey,
+    errno: i32,
+    instruction: Option<IllegalInstruction>,
+    hours: u64,
+) -> Record {
+    let event = Event {
+        time: ago(hours),
+        kind,
+        pid: 77,
+        comm: "sh".to_owned(),
+        key,
+        errno,
+        count: 5,
+        instruction,
+    };
+    Record::Event(NamedEvent {
+        event,
+        names: Names::default(),
+    })
+}
+
+/// The handler that `n1` has.
+pub(crate) fn handler() -> Handler {
+    Handler {
+        name: "qemu-aarch64".to_owned(),
+        enabled: true,
+        interpreter: "/usr/bin/qemu-aarch64".to_owned(),
+        flags: "F".to_owned(),
+        arch: Some(Arch::Arm64),
+        since: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)),
+    }
+}
+
+async fn fill(store: &SqliteStore, more: Vec<Record>) {
     let node = NodeInfo {
         name: "n1".to_owned(),
         uid: String::new(),
@@ -127,6 +178,10 @@ async fn fill(store: &SqliteStore) {
         page_size: 4096,
         boot_id: "b".to_owned(),
         agent_version: "0.1.0".to_owned(),
+        cpu_generation: "Graviton3".to_owned(),
+        cpu_features: vec!["bf16".to_owned(), "sve".to_owned()],
+        runs_32bit: Some(false),
+        lockdown: "integrity".to_owned(),
     };
     let hook = HookReport {
         name: "header".to_owned(),
@@ -135,18 +190,16 @@ async fn fill(store: &SqliteStore) {
         proven: true,
         reasons: vec!["because".to_owned()],
     };
-    let handler = Handler {
-        name: "qemu-aarch64".to_owned(),
-        enabled: true,
-        interpreter: "/usr/bin/qemu-aarch64".to_owned(),
-        flags: "F".to_owned(),
-        arch: Some(Arch::Arm64),
+    let pod = Uncovered {
+        cgroup: "/kubepods/y".to_owned(),
+        runtime: "gvisor".to_owned(),
     };
     let preflight = Preflight {
         hooks: vec![hook],
         missing: vec!["something".to_owned()],
-        handlers: vec![handler],
+        handlers: vec![handler()],
         binfmt: "registered".to_owned(),
+        uncovered: vec![pod],
     };
     let hello = Hello {
         cluster: "c".to_owned(),
@@ -164,7 +217,7 @@ async fn fill(store: &SqliteStore) {
     let facts = vec![
         fact(emulated("/bin/running"), 2, 0),
         fact(emulated("/bin/ended"), 0, 2),
-        fact(emulated("/bin/old"), 0, 30),
+        build(30),
         fact(key("/bin/true", Arch::Amd64, Mode::Native), 0, 1),
         fact(key("relative", Arch::Riscv64, Mode::Failed), 0, 3),
     ];
@@ -177,31 +230,24 @@ async fn fill(store: &SqliteStore) {
         .apply_snapshot(node, snapshot, now)
         .await
         .expect("works");
-    let event = |kind, key, errno, hours| {
-        let event = Event {
-            time: ago(hours),
-            kind,
-            pid: 77,
-            comm: "sh".to_owned(),
-            key,
-            errno,
-        };
-        Record::Event(NamedEvent {
-            event,
-            names: Names::default(),
-        })
-    };
     let failed = key("relative", Arch::Riscv64, Mode::Failed);
-    let records = vec![
-        event(EventKind::FailedExec, failed, 8, 3),
+    let mut records = vec![
+        event(EventKind::FailedExec, failed, 8, None, 3),
         Record::Loss(ReportedLoss {
             stage: "ring_buffer".to_owned(),
             count: 9,
             since: ago(3),
             until: ago(2),
         }),
-        event(EventKind::EmulatedExec, emulated("/bin/running"), 0, 1),
+        event(
+            EventKind::EmulatedExec,
+            emulated("/bin/running"),
+            0,
+            None,
+            1,
+        ),
     ];
+    records.extend(more);
     let batch = EventBatch {
         stream_id: 1,
         first_sequence: 0,

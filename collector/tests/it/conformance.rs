@@ -1,5 +1,12 @@
 //! What every store has to do, whatever it is made of: functions over the trait.
 
+mod records;
+
+pub(crate) use records::{
+    changes_of_handlers_stand_among_events, every_field_of_a_fact_comes_back,
+    every_field_of_a_node_comes_back, every_field_of_an_event_comes_back,
+};
+
 use archtrace_collector::store::{
     Applied, Beat, Delta, EventQuery, FactQuery, NodeId, NodeQuery, Snapshot, Store,
 };
@@ -744,7 +751,7 @@ async fn losses(store: &impl Store) -> Vec<ReportedLoss> {
     let known = events(store, any()).await;
     let loss = |event: NodeEvent| match event.record {
         Record::Loss(loss) => Some(loss),
-        Record::Event(_) => None,
+        Record::Event(_) | Record::Handler(_) => None,
     };
     known.into_iter().filter_map(loss).collect()
 }

@@ -81,6 +81,31 @@ async fn facts_and_events_are_acknowledged() {
 }
 
 #[tokio::test]
+async fn a_cause_of_a_newer_agent_holds_nothing_up() {
+    let collector = Collector::start().await;
+    let (mut agent, _) = Agent::attach(&collector.url(), &hello("n", 1)).await;
+    let mut newer: v1::StateUpdate = (&update(SnapshotEnd, 0, 1, vec![fact("/a", 1)])).into();
+    newer.upserts[0].id = vec![7; 16];
+    if let Some(key) = &mut newer.upserts[0].key {
+        (key.mode, key.cause) = (v1::ExecutionMode::Failed.into(), 999);
+    }
+    let key = newer.upserts[0].key.clone();
+    assert_eq!(
+        agent.ask(Request::State(newer)).await.expect("taken"),
+        ack(1, 0)
+    );
+    assert_eq!(known(&collector).await, [("/a".to_owned(), 1)]);
+    let mut newer: v1::EventBatch = (&batch(0, vec![event("/a", 1)])).into();
+    if let Some(v1::event_record::Record::Event(event)) = &mut newer.records[0].record {
+        event.key = key;
+    }
+    assert_eq!(
+        agent.ask(Request::Events(newer)).await.expect("taken"),
+        ack(1, 1)
+    );
+}
+
+#[tokio::test]
 async fn what_does_not_fit_is_asked_for_again() {
     let collector = Collector::start().await;
     let (mut agent, _) = Agent::attach(&collector.url(), &hello("n", 1)).await;

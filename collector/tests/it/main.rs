@@ -2,6 +2,7 @@
 
 mod conformance;
 mod ingest;
+mod migration;
 mod program;
 mod query;
 mod restart;

@@ -19,6 +19,10 @@ conforms! { open:
     pages_neither_skip_nor_repeat,
     hostile_numbers_break_nothing,
     nodes_do_not_disturb_each_other,
+    every_field_of_a_fact_comes_back,
+    every_field_of_an_event_comes_back,
+    every_field_of_a_node_comes_back,
+    changes_of_handlers_stand_among_events,
 }
 
 #[tokio::test]

@@ -6,10 +6,14 @@ use std::time::{Duration, SystemTime};
 use archtrace_collector::serve;
 use archtrace_collector::store::sqlite::SqliteStore;
 use archtrace_facts::arch::Arch;
-use archtrace_facts::fact::{Event, EventKind, Fact, FactKey, Mode};
-use archtrace_facts::node::{NodeInfo, Preflight};
+use archtrace_facts::fact::{
+    Cause, Event, EventKind, Fact, FactKey, HandlerChangeKind, IllegalInstruction, Mode, Origin,
+    Via,
+};
+use archtrace_facts::node::{Handler, NodeInfo, Preflight, Uncovered};
 use archtrace_facts::report::{
-    EventBatch, Hello, NamedEvent, NamedFact, Names, Record, ReportedLoss, StateUpdate, UpdateKind,
+    EventBatch, HandlerChange, Hello, NamedEvent, NamedFact, Names, Record, ReportedLoss,
+    StateUpdate, UpdateKind,
 };
 use archtrace_proto::v1;
 use archtrace_proto::v1::agent_ingest_client::AgentIngestClient;
@@ -45,6 +49,10 @@ pub(crate) fn hello(node: &str, epoch: u64) -> Hello {
             page_size: 4096,
             boot_id: "b".to_owned(),
             agent_version: "0".to_owned(),
+            cpu_generation: String::new(),
+            cpu_features: vec!["avx2".to_owned(), "sse4_2".to_owned()],
+            runs_32bit: Some(true),
+            lockdown: "none".to_owned(),
         },
         epoch,
         attached_at: at(epoch * 100),
@@ -53,6 +61,11 @@ pub(crate) fn hello(node: &str, epoch: u64) -> Hello {
         next_sequence: 0,
         preflight: Preflight {
             binfmt: "registered".to_owned(),
+            handlers: vec![handler("qemu-aarch64", Some(Arch::Arm64))],
+            uncovered: vec![Uncovered {
+                cgroup: "/kubepods.slice/x".to_owned(),
+                runtime: "gvisor".to_owned(),
+            }],
             ..Preflight::default()
         },
     }
@@ -86,7 +99,8 @@ pub(crate) fn key(binary: &str, mode: Mode) -> FactKey {
         },
         mode,
         emulator: (mode == Mode::Emulated).then(|| "/usr/bin/qemu-aarch64".to_owned()),
-        cause: (mode == Mode::Failed).then_some(archtrace_facts::fact::Cause::ForeignElf),
+        via: (mode == Mode::Emulated).then_some(Via::BinfmtMisc),
+        cause: (mode == Mode::Failed).then_some(Cause::ForeignElf),
     }
 }
 
@@ -99,10 +113,66 @@ pub(crate) fn event(binary: &str, time: u64) -> Record {
         comm: "sh".to_owned(),
         key: key(binary, Mode::Emulated),
         errno: 0,
+        count: 1,
+        instruction: None,
     };
     Record::Event(NamedEvent {
         event,
         names: Names::default(),
+    })
+}
+
+/// A native process that died at second `time`.
+pub(crate) fn illegal(binary: &str, time: u64, instruction: Option<IllegalInstruction>) -> Record {
+    let event = Event {
+        time: at(time),
+        kind: EventKind::IllegalInstruction,
+        pid: 43,
+        comm: "worker".to_owned(),
+        key: key(binary, Mode::Native),
+        errno: 0,
+        count: 7,
+        instruction,
+    };
+    Record::Event(NamedEvent {
+        event,
+        names: Names::default(),
+    })
+}
+
+/// An instruction of which all is known.
+pub(crate) fn instruction() -> IllegalInstruction {
+    IllegalInstruction {
+        origin: Origin::Cpu,
+        code: 2,
+        sender: Some(4_000_000_000),
+        address: u64::MAX,
+        bytes: vec![0x62, 0xf1, 0x75, 0x48, 0xfe, 0xc2, 0, 0xff],
+        mnemonic: Some("vpaddd".to_owned()),
+        extension: Some("AVX512F".to_owned()),
+        cpu_has: Some(false),
+        module: Some("/usr/lib/libx.so".to_owned()),
+        offset: Some(u64::MAX),
+    }
+}
+
+pub(crate) fn handler(name: &str, arch: Option<Arch>) -> Handler {
+    Handler {
+        name: name.to_owned(),
+        enabled: true,
+        interpreter: "/usr/bin/qemu-aarch64".to_owned(),
+        flags: "OCF".to_owned(),
+        arch,
+        since: Some(at(0)),
+    }
+}
+
+/// Something that happened to a handler at second `time`.
+pub(crate) fn change(kind: HandlerChangeKind, handler: Handler, time: u64) -> Record {
+    Record::Handler(HandlerChange {
+        time: at(time),
+        kind,
+        handler,
     })
 }
 

@@ -1,9 +1,9 @@
-//! `model.proto`: facts, events, losses.
+//! `model.proto`: facts.
 
-use archtrace_facts::fact::{Cause, Event, EventKind, Fact, FactId, FactKey, Loss, Mode};
-use archtrace_facts::report::{NamedEvent, NamedFact, Names, ReportedLoss};
+use archtrace_facts::fact::{Cause, Fact, FactId, FactKey, Mode, Via};
+use archtrace_facts::report::{NamedFact, Names};
 
-use super::{ConvertError, required, to_text, to_time, to_word};
+use super::{ConvertError, required, to_text, to_time, to_word, unknown};
 use crate::v1;
 
 impl From<Mode> for v1::ExecutionMode {
@@ -28,37 +28,67 @@ pub(super) fn to_mode(field: &str, value: i32) -> Result<Mode, ConvertError> {
     }
 }
 
-fn to_cause(field: &str, value: i32) -> Result<Option<Cause>, ConvertError> {
-    match v1::FailureCause::try_from(value) {
-        Ok(v1::FailureCause::Unspecified) => Ok(None),
-        Ok(v1::FailureCause::ForeignElf) => Ok(Some(Cause::ForeignElf)),
-        Ok(v1::FailureCause::Other) => Ok(Some(Cause::Other)),
-        Err(_) => Err(unknown(field, value, "failure cause")),
-    }
+/// A cause of a newer agent is none of those that this version knows: something else, then. What it
+/// is about must not be refused for that, and with it all that the agent tells later.
+fn to_cause(value: i32) -> Option<Cause> {
+    Some(match v1::FailureCause::try_from(value) {
+        Ok(v1::FailureCause::Unspecified) => return None,
+        Ok(v1::FailureCause::ForeignElf) => Cause::ForeignElf,
+        Ok(v1::FailureCause::EmptyFile) => Cause::EmptyFile,
+        Ok(v1::FailureCause::TruncatedElf) => Cause::TruncatedElf,
+        Ok(v1::FailureCause::CorruptElf) => Cause::CorruptElf,
+        Ok(v1::FailureCause::NoShebang) => Cause::NoShebang,
+        Ok(v1::FailureCause::MissingInterpreter) => Cause::MissingInterpreter,
+        Ok(v1::FailureCause::WrongInterpreter) => Cause::WrongInterpreter,
+        Ok(v1::FailureCause::MissingEmulator) => Cause::MissingEmulator,
+        Ok(v1::FailureCause::No32bitSupport) => Cause::No32Bit,
+        Ok(v1::FailureCause::WrongByteOrder) => Cause::WrongByteOrder,
+        Ok(v1::FailureCause::WrongClass) => Cause::WrongClass,
+        Ok(v1::FailureCause::Other) | Err(_) => Cause::Other,
+    })
 }
 
 fn from_cause(cause: Option<Cause>) -> v1::FailureCause {
     match cause {
         None => v1::FailureCause::Unspecified,
         Some(Cause::ForeignElf) => v1::FailureCause::ForeignElf,
+        Some(Cause::EmptyFile) => v1::FailureCause::EmptyFile,
+        Some(Cause::TruncatedElf) => v1::FailureCause::TruncatedElf,
+        Some(Cause::CorruptElf) => v1::FailureCause::CorruptElf,
+        Some(Cause::NoShebang) => v1::FailureCause::NoShebang,
+        Some(Cause::MissingInterpreter) => v1::FailureCause::MissingInterpreter,
+        Some(Cause::WrongInterpreter) => v1::FailureCause::WrongInterpreter,
+        Some(Cause::MissingEmulator) => v1::FailureCause::MissingEmulator,
+        Some(Cause::No32Bit) => v1::FailureCause::No32bitSupport,
+        Some(Cause::WrongByteOrder) => v1::FailureCause::WrongByteOrder,
+        Some(Cause::WrongClass) => v1::FailureCause::WrongClass,
         Some(Cause::Other) => v1::FailureCause::Other,
     }
 }
 
-fn to_event_kind(field: &str, value: i32) -> Result<EventKind, ConvertError> {
-    match v1::EventKind::try_from(value) {
-        Ok(v1::EventKind::EmulatedExec) => Ok(EventKind::EmulatedExec),
-        Ok(v1::EventKind::FailedExec) => Ok(EventKind::FailedExec),
-        Ok(v1::EventKind::Unspecified) => Err(ConvertError::missing(field)),
-        Err(_) => Err(unknown(field, value, "event kind")),
+/// An agent that says nothing knew of `binfmt_misc` only. A way of a newer agent is another one, so
+/// somebody other than the kernel put the emulator in front.
+fn to_via(mode: Mode, value: i32) -> Option<Via> {
+    match v1::Via::try_from(value) {
+        Ok(v1::Via::Unspecified) => (mode == Mode::Emulated).then_some(Via::BinfmtMisc),
+        Ok(v1::Via::BinfmtMisc) => Some(Via::BinfmtMisc),
+        Ok(v1::Via::Build) => Some(Via::Build),
+        Ok(v1::Via::Direct) | Err(_) => Some(Via::Direct),
     }
 }
 
-fn unknown(field: &str, value: i32, what: &str) -> ConvertError {
-    ConvertError::new(
-        field,
-        format!("{value} is no {what} that this version knows"),
-    )
+fn from_via(via: Option<Via>) -> v1::Via {
+    match via {
+        None => v1::Via::Unspecified,
+        Some(Via::BinfmtMisc) => v1::Via::BinfmtMisc,
+        Some(Via::Direct) => v1::Via::Direct,
+        Some(Via::Build) => v1::Via::Build,
+    }
+}
+
+/// Whether every word of a key is one that this version knows: only then it can tell the key's id.
+fn is_known(key: &v1::FactKey) -> bool {
+    v1::FailureCause::try_from(key.cause).is_ok() && v1::Via::try_from(key.via).is_ok()
 }
 
 impl From<&FactKey> for v1::FactKey {
@@ -70,6 +100,7 @@ impl From<&FactKey> for v1::FactKey {
             arch,
             mode,
             emulator,
+            via,
             cause,
         } = key;
         Self {
@@ -80,6 +111,7 @@ impl From<&FactKey> for v1::FactKey {
             mode: v1::ExecutionMode::from(*mode).into(),
             emulator: emulator.clone().unwrap_or_default(),
             cause: from_cause(*cause).into(),
+            via: from_via(*via).into(),
         }
     }
 }
@@ -96,6 +128,7 @@ impl TryFrom<v1::FactKey> for FactKey {
             mode,
             emulator,
             cause,
+            via,
         } = key;
         let mode = to_mode("mode", mode)?;
         let emulator = to_text("emulator", emulator)?;
@@ -107,7 +140,8 @@ impl TryFrom<v1::FactKey> for FactKey {
             mode,
             // An emulated binary whose emulator has an empty name has one all the same.
             emulator: (mode == Mode::Emulated || !emulator.is_empty()).then_some(emulator),
-            cause: to_cause("cause", cause)?,
+            via: to_via(mode, via),
+            cause: to_cause(cause),
         })
     }
 }
@@ -157,8 +191,9 @@ impl TryFrom<v1::Fact> for NamedFact {
     type Error = ConvertError;
 
     fn try_from(value: v1::Fact) -> Result<Self, ConvertError> {
+        let known = value.key.as_ref().is_none_or(is_known);
         let key: FactKey = required("key", value.key)?;
-        if to_id("id", &value.id)? != key.id() {
+        if to_id("id", &value.id)? != key.id() && known {
             return Err(ConvertError::new(
                 "id",
                 "is not the one that follows from the key",
@@ -179,106 +214,14 @@ impl TryFrom<v1::Fact> for NamedFact {
     }
 }
 
-fn to_names(namespace: String, pod: String, container: String) -> Result<Names, ConvertError> {
+pub(super) fn to_names(
+    namespace: String,
+    pod: String,
+    container: String,
+) -> Result<Names, ConvertError> {
     Ok(Names {
         namespace: to_text("namespace", namespace)?,
         pod: to_text("pod", pod)?,
         container: to_text("container", container)?,
     })
-}
-
-fn event(event: &Event, names: Names) -> v1::Event {
-    let Event {
-        time,
-        kind,
-        pid,
-        comm,
-        key,
-        errno,
-    } = event;
-    let kind = match kind {
-        EventKind::EmulatedExec => v1::EventKind::EmulatedExec,
-        EventKind::FailedExec => v1::EventKind::FailedExec,
-    };
-    v1::Event {
-        time: Some((*time).into()),
-        kind: kind.into(),
-        pid: *pid,
-        comm: comm.clone(),
-        key: Some(key.into()),
-        errno: *errno,
-        namespace: names.namespace,
-        pod: names.pod,
-        container: names.container,
-    }
-}
-
-impl From<&Event> for v1::Event {
-    fn from(value: &Event) -> Self {
-        event(value, Names::default())
-    }
-}
-
-impl From<&NamedEvent> for v1::Event {
-    fn from(value: &NamedEvent) -> Self {
-        event(&value.event, value.names.clone())
-    }
-}
-
-impl TryFrom<v1::Event> for NamedEvent {
-    type Error = ConvertError;
-
-    fn try_from(value: v1::Event) -> Result<Self, ConvertError> {
-        let event = Event {
-            time: to_time("time", value.time)?,
-            kind: to_event_kind("kind", value.kind)?,
-            pid: value.pid,
-            comm: to_text("comm", value.comm)?,
-            key: required("key", value.key)?,
-            errno: value.errno,
-        };
-        Ok(Self {
-            event,
-            names: to_names(value.namespace, value.pod, value.container)?,
-        })
-    }
-}
-
-impl From<&Loss> for v1::Loss {
-    fn from(loss: &Loss) -> Self {
-        Self::from(&ReportedLoss::from(loss.clone()))
-    }
-}
-
-impl From<&ReportedLoss> for v1::Loss {
-    fn from(loss: &ReportedLoss) -> Self {
-        let ReportedLoss {
-            stage,
-            count,
-            since,
-            until,
-        } = loss;
-        Self {
-            stage: stage.clone(),
-            count: *count,
-            since: Some((*since).into()),
-            until: Some((*until).into()),
-        }
-    }
-}
-
-impl TryFrom<v1::Loss> for ReportedLoss {
-    type Error = ConvertError;
-
-    fn try_from(loss: v1::Loss) -> Result<Self, ConvertError> {
-        if loss.stage.is_empty() {
-            return Err(ConvertError::missing("stage"));
-        }
-        Ok(Self {
-            stage: to_text("stage", loss.stage)?,
-            count: loss.count,
-            since: to_time("since", loss.since)?,
-            until: to_time("until", loss.until)?,
-        })
-    }
 }

@@ -123,6 +123,7 @@ impl From<&EventBatch> for v1::EventBatch {
             record: Some(match record {
                 Record::Event(event) => v1::event_record::Record::Event(event.into()),
                 Record::Loss(loss) => v1::event_record::Record::Loss(loss.into()),
+                Record::Handler(change) => v1::event_record::Record::Handler(change.into()),
             }),
         };
         Self {
@@ -146,6 +147,10 @@ impl TryFrom<v1::EventBatch> for EventBatch {
                 .try_into()
                 .map(Record::Loss)
                 .map_err(|error: ConvertError| error.within("loss")),
+            Some(v1::event_record::Record::Handler(change)) => change
+                .try_into()
+                .map(Record::Handler)
+                .map_err(|error: ConvertError| error.within("handler")),
             None => Err(ConvertError::missing("record")),
         };
         Ok(Self {

@@ -1,11 +1,17 @@
 //! `model.proto`: nodes, and how well their agents can watch.
 
 use archtrace_facts::arch::Arch;
-use archtrace_facts::node::{Handler, HookReport, NodeInfo, Preflight};
+use archtrace_facts::node::{Handler, HookReport, NodeInfo, Preflight, Uncovered};
 use prost::Message as _;
 
-use super::{ConvertError, each, to_text, to_texts, to_word};
+use super::{ConvertError, at_most, each, to_text, to_texts, to_time, to_word};
 use crate::v1;
+
+/// Extensions that a CPU may have: five times as many as today's.
+const MAX_FEATURES: usize = 1024;
+
+/// Sandboxes on one node: several times as many as a kubelet takes pods.
+const MAX_UNCOVERED: usize = 4096;
 
 /// A [`Preflight`] as bytes for a store: a newer version reads what an older one wrote.
 #[must_use]
@@ -41,6 +47,23 @@ pub fn decode_node(bytes: &[u8]) -> Result<NodeInfo, ConvertError> {
         .try_into()
 }
 
+/// A [`Handler`] as bytes for a store: a newer version reads what an older one wrote.
+#[must_use]
+pub fn encode_handler(handler: &Handler) -> Vec<u8> {
+    v1::BinfmtHandler::from(handler).encode_to_vec()
+}
+
+/// What [`encode_handler`] wrote.
+///
+/// # Errors
+/// If it did not write this.
+pub fn decode_handler(bytes: &[u8]) -> Result<Handler, ConvertError> {
+    let message = v1::BinfmtHandler::decode(bytes);
+    message
+        .map_err(|error| ConvertError::new("handler", error.to_string()))?
+        .try_into()
+}
+
 impl From<&NodeInfo> for v1::NodeInfo {
     fn from(node: &NodeInfo) -> Self {
         let node = node.clone();
@@ -53,6 +76,10 @@ impl From<&NodeInfo> for v1::NodeInfo {
             page_size: node.page_size,
             boot_id: node.boot_id,
             agent_version: node.agent_version,
+            cpu_generation: node.cpu_generation,
+            cpu_features: node.cpu_features,
+            runs_32bit: node.runs_32bit,
+            lockdown: node.lockdown,
         }
     }
 }
@@ -64,6 +91,7 @@ impl TryFrom<v1::NodeInfo> for NodeInfo {
         if node.name.is_empty() {
             return Err(ConvertError::missing("name"));
         }
+        at_most("cpu_features", node.cpu_features.len(), MAX_FEATURES)?;
         Ok(Self {
             name: to_text("name", node.name)?,
             uid: to_text("uid", node.uid)?,
@@ -73,6 +101,10 @@ impl TryFrom<v1::NodeInfo> for NodeInfo {
             page_size: node.page_size,
             boot_id: to_text("boot_id", node.boot_id)?,
             agent_version: to_text("agent_version", node.agent_version)?,
+            cpu_generation: to_text("cpu_generation", node.cpu_generation)?,
+            cpu_features: to_texts("cpu_features", node.cpu_features)?,
+            runs_32bit: node.runs_32bit,
+            lockdown: to_text("lockdown", node.lockdown)?,
         })
     }
 }
@@ -84,6 +116,7 @@ impl From<&Preflight> for v1::Preflight {
             missing,
             handlers,
             binfmt,
+            uncovered,
         } = preflight.clone();
         let hook = |HookReport {
                         name,
@@ -98,24 +131,13 @@ impl From<&Preflight> for v1::Preflight {
             proven,
             reasons,
         };
-        let handler = |Handler {
-                           name,
-                           enabled,
-                           interpreter,
-                           flags,
-                           arch,
-                       }| v1::BinfmtHandler {
-            name,
-            enabled,
-            interpreter,
-            flags,
-            arch: arch.map(|arch: Arch| arch.to_string()).unwrap_or_default(),
-        };
+        let pod = |Uncovered { cgroup, runtime }| v1::UncoveredPod { cgroup, runtime };
         Self {
             hooks: hooks.into_iter().map(hook).collect(),
             missing,
-            handlers: handlers.into_iter().map(handler).collect(),
+            handlers: handlers.iter().map(Into::into).collect(),
             binfmt,
+            uncovered: uncovered.into_iter().map(pod).collect(),
         }
     }
 }
@@ -129,12 +151,15 @@ impl TryFrom<v1::Preflight> for Preflight {
             missing,
             handlers,
             binfmt,
+            uncovered,
         } = preflight;
+        at_most("uncovered", uncovered.len(), MAX_UNCOVERED)?;
         Ok(Self {
             hooks: each("hooks", hooks, to_hook)?,
             missing: to_texts("missing", missing)?,
-            handlers: each("handlers", handlers, to_handler)?,
+            handlers: each("handlers", handlers, Handler::try_from)?,
             binfmt: to_text("binfmt", binfmt)?,
+            uncovered: each("uncovered", uncovered, to_uncovered)?,
         })
     }
 }
@@ -149,16 +174,52 @@ fn to_hook(hook: v1::HookReport) -> Result<HookReport, ConvertError> {
     })
 }
 
-fn to_handler(handler: v1::BinfmtHandler) -> Result<Handler, ConvertError> {
-    Ok(Handler {
-        name: to_text("name", handler.name)?,
-        enabled: handler.enabled,
-        interpreter: to_text("interpreter", handler.interpreter)?,
-        flags: to_text("flags", handler.flags)?,
-        arch: if handler.arch.is_empty() {
-            None
-        } else {
-            Some(to_word("arch", &handler.arch)?)
-        },
+fn to_uncovered(pod: v1::UncoveredPod) -> Result<Uncovered, ConvertError> {
+    Ok(Uncovered {
+        cgroup: to_text("cgroup", pod.cgroup)?,
+        runtime: to_text("runtime", pod.runtime)?,
     })
+}
+
+impl From<&Handler> for v1::BinfmtHandler {
+    fn from(handler: &Handler) -> Self {
+        let Handler {
+            name,
+            enabled,
+            interpreter,
+            flags,
+            arch,
+            since,
+        } = handler.clone();
+        Self {
+            name,
+            enabled,
+            interpreter,
+            flags,
+            arch: arch.map(|arch: Arch| arch.to_string()).unwrap_or_default(),
+            since: since.map(Into::into),
+        }
+    }
+}
+
+impl TryFrom<v1::BinfmtHandler> for Handler {
+    type Error = ConvertError;
+
+    fn try_from(handler: v1::BinfmtHandler) -> Result<Self, ConvertError> {
+        Ok(Self {
+            name: to_text("name", handler.name)?,
+            enabled: handler.enabled,
+            interpreter: to_text("interpreter", handler.interpreter)?,
+            flags: to_text("flags", handler.flags)?,
+            arch: if handler.arch.is_empty() {
+                None
+            } else {
+                Some(to_word("arch", &handler.arch)?)
+            },
+            since: handler
+                .since
+                .map(|since| to_time("since", Some(since)))
+                .transpose()?,
+        })
+    }
 }

@@ -6,7 +6,9 @@ use archtrace_facts::fleet::{
 use archtrace_facts::report::Record;
 
 use super::fact::to_mode;
-use super::{ConvertError, each, from_duration, required, to_duration, to_text, to_time, to_word};
+use super::{
+    ConvertError, each, from_duration, required, to_duration, to_text, to_time, to_word, unknown,
+};
 use crate::v1;
 
 impl From<&Filter> for v1::Filter {
@@ -88,6 +90,7 @@ impl From<&NodeEvent> for v1::NodeEvent {
             record: Some(match &value.record {
                 Record::Event(event) => v1::node_event::Record::Event(event.into()),
                 Record::Loss(loss) => v1::node_event::Record::Loss(loss.into()),
+                Record::Handler(change) => v1::node_event::Record::Handler(change.into()),
             }),
         }
     }
@@ -102,6 +105,9 @@ impl TryFrom<v1::NodeEvent> for NodeEvent {
                 Record::Event(required("event", Some(event))?)
             }
             Some(v1::node_event::Record::Loss(loss)) => Record::Loss(required("loss", Some(loss))?),
+            Some(v1::node_event::Record::Handler(change)) => {
+                Record::Handler(required("handler", Some(change))?)
+            }
             None => return Err(ConvertError::missing("record")),
         };
         Ok(Self {
@@ -145,10 +151,7 @@ impl TryFrom<v1::NodeStatus> for NodeStatus {
             Ok(v1::NodeState::Reporting) => NodeState::Reporting,
             Ok(v1::NodeState::Stale) => NodeState::Stale,
             Ok(v1::NodeState::Unspecified) => return Err(ConvertError::missing("state")),
-            Err(_) => {
-                let what = format!("{} is no node state that this version knows", value.state);
-                return Err(ConvertError::new("state", what));
-            }
+            Err(_) => return Err(unknown("state", value.state, "node state")),
         };
         Ok(Self {
             cluster: to_text("cluster", value.cluster)?,

@@ -1,14 +1,14 @@
-//! Events and losses: one row each.
+//! Events, losses and changes of handlers: one row each.
 
 use std::time::SystemTime;
 
-use archtrace_facts::fact::FactKey;
 use archtrace_facts::fleet::NodeEvent;
-use archtrace_facts::report::{NamedEvent, Record};
+use archtrace_facts::report::{HandlerChange, NamedEvent, Record};
 use comfy_table::ContentArrangement;
 
 use super::{Listing, binary};
-use crate::show::human::{age, count, duration, errno, utc};
+use crate::show::human::{age, count, utc};
+use crate::show::words;
 
 pub(crate) fn events(events: &[NodeEvent]) -> String {
     let now = SystemTime::now();
@@ -28,16 +28,10 @@ pub(crate) fn events(events: &[NodeEvent]) -> String {
                 table.plain(&event.comm),
                 table.plain(binary(&event.key)),
                 table.plain(event.key.arch),
-                table.plain(why(&event.key, event.errno)),
             ],
-            Record::Loss(loss) => [
-                table.plain(""),
-                table.plain(""),
-                table.plain(""),
-                table.plain(""),
-                table.plain(lost(&loss.stage, loss.count, loss.since, loss.until)),
-            ],
+            other => ["", "", "", &claimed(other)].map(|text| table.plain(text)),
         });
+        row.push(table.plain(words::sentence(&value.record)));
         table.add(row);
     }
     table.text()
@@ -57,6 +51,7 @@ pub(crate) fn events_wide(events: &[NodeEvent]) -> String {
         "COMM",
         "BINARY",
         "ARCH",
+        ">SO FAR",
         "WHY",
     ];
     let mut table = Listing::new(&head, ContentArrangement::Disabled);
@@ -77,32 +72,26 @@ pub(crate) fn events_wide(events: &[NodeEvent]) -> String {
                 table.plain(&event.comm),
                 table.plain(binary(&event.key)),
                 table.plain(event.key.arch),
-                table.plain(why(&event.key, event.errno)),
+                table.number(count(event.count)),
             ]),
-            Record::Loss(loss) => {
+            other => {
                 row.extend(["", "", "", ""].map(|text| table.plain(text)));
                 row.push(table.kind(&value.record));
-                row.extend(["", "", "", ""].map(|text| table.plain(text)));
-                row.push(table.plain(lost(&loss.stage, loss.count, loss.since, loss.until)));
+                row.extend(["", "", "", &claimed(other), ""].map(|text| table.plain(text)));
             }
         }
+        row.push(table.plain(words::sentence(&value.record)));
         table.add(row);
     }
     table.text()
 }
 
-fn why(key: &FactKey, error: i32) -> String {
-    match (&key.emulator, key.cause) {
-        (_, Some(cause)) => format!("{cause} ({})", errno(error)),
-        (Some(emulator), None) => format!("by {emulator}"),
-        (None, None) => String::new(),
+/// The machine whose files a handler claims.
+fn claimed(record: &Record) -> String {
+    match record {
+        Record::Handler(HandlerChange { handler, .. }) => {
+            handler.arch.map_or(String::new(), |arch| arch.to_string())
+        }
+        Record::Event(_) | Record::Loss(_) => String::new(),
     }
-}
-
-fn lost(stage: &str, number: u64, since: SystemTime, until: SystemTime) -> String {
-    let span = duration(until.duration_since(since).unwrap_or_default());
-    if number == 0 {
-        return format!("{stage} for {span}");
-    }
-    format!("{stage}: {} within {span}", count(number))
 }

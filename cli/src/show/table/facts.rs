@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use archtrace_facts::fact::{Cause, Fact, FactKey, Mode};
+use archtrace_facts::fact::{Cause, Fact, FactKey, Mode, Via};
 use archtrace_facts::fleet::NodeFact;
 use archtrace_facts::report::Names;
 use comfy_table::ContentArrangement;
@@ -15,6 +15,12 @@ pub(crate) fn facts(facts: &[NodeFact], columns: Columns) -> String {
     let now = SystemTime::now();
     // Where no names are known (outside of Kubernetes), their column would only be empty.
     let named = facts.iter().any(|fact| fact.fact.names != Names::default());
+    // Nor is there a column for the usual way to an emulator.
+    let unusual = columns == Columns::Emulated
+        && facts.iter().any(|fact| {
+            let via = fact.fact.fact.key.via;
+            via.is_some_and(|via| via != Via::BinfmtMisc)
+        });
     let mut head = vec!["NODE"];
     head.extend(named.then_some("POD"));
     head.extend(["BINARY", "ARCH"]);
@@ -23,6 +29,7 @@ pub(crate) fn facts(facts: &[NodeFact], columns: Columns) -> String {
     } else {
         "MODE"
     });
+    head.extend(unusual.then_some("VIA"));
     head.extend([">EXECS", ">ALIVE", ">CPU", "FIRST SEEN", "LAST SEEN"]);
     let mut table = Listing::new(&head, ContentArrangement::Dynamic);
     for value in facts {
@@ -41,6 +48,7 @@ pub(crate) fn facts(facts: &[NodeFact], columns: Columns) -> String {
             Columns::Emulated => table.plain(key.emulator.as_deref().unwrap_or_default()),
             Columns::Facts => table.mode(key),
         });
+        row.extend(unusual.then(|| table.plain(way(key))));
         row.extend([
             table.number(count(*execs)),
             table.number(count(*processes)),
@@ -66,6 +74,7 @@ pub(crate) fn facts_wide(facts: &[NodeFact]) -> String {
         "ARCH",
         "MODE",
         "EMULATOR",
+        "VIA",
         "CAUSE",
         ">EXECS",
         ">ALIVE",
@@ -96,6 +105,7 @@ pub(crate) fn facts_wide(facts: &[NodeFact]) -> String {
             table.plain(key.arch),
             table.mode(key),
             table.plain(key.emulator.as_deref().unwrap_or_default()),
+            table.plain(way(key)),
             table.plain(key.cause.map_or("", Cause::as_str)),
             table.number(count(*execs)),
             table.number(count(*processes)),
@@ -105,6 +115,10 @@ pub(crate) fn facts_wide(facts: &[NodeFact]) -> String {
         ]);
     }
     table.text()
+}
+
+fn way(key: &FactKey) -> &'static str {
+    key.via.map_or("", Via::as_str)
 }
 
 /// CPU time is measured of emulated tasks only.

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use archtrace_facts::fleet::{LossTotal, NodeStatus, ServerStatus};
-use archtrace_facts::node::Preflight;
+use archtrace_facts::node::{Handler, Preflight, Uncovered};
 use comfy_table::ContentArrangement;
 
 use super::Listing;
@@ -11,29 +11,34 @@ use crate::show::human::{age, bytes, count, duration, utc};
 
 pub(crate) fn nodes(nodes: &[NodeStatus]) -> String {
     let now = SystemTime::now();
-    let head = [
-        "NODE",
-        "STATE",
-        "ARCH",
-        "KERNEL",
-        ">TIER",
-        ">HANDLERS",
-        ">FACTS",
-        ">EMULATED",
-        ">FAILED",
-        ">ALIVE",
-        ">LOST",
-        "HEARD",
-    ];
+    // Most fleets have neither; then their columns would only be empty.
+    let counted = nodes
+        .iter()
+        .any(|node| !node.info.cpu_generation.is_empty());
+    let sandboxed = nodes
+        .iter()
+        .any(|node| !node.preflight.uncovered.is_empty());
+    let mut head = vec!["NODE", "STATE", "ARCH"];
+    head.extend(counted.then_some("CPU"));
+    head.extend(["KERNEL", ">TIER", ">HANDLERS"]);
+    head.extend(sandboxed.then_some(">NOT COVERED"));
+    head.extend([">FACTS", ">EMULATED", ">FAILED", ">ALIVE", ">LOST", "HEARD"]);
     let mut table = Listing::new(&head, ContentArrangement::Dynamic);
     for node in nodes {
-        table.add(vec![
-            table.plain(&node.info.name),
+        let (info, preflight) = (&node.info, &node.preflight);
+        let mut row = vec![
+            table.plain(&info.name),
             table.state(node.state),
-            table.plain(node.info.arch),
-            table.plain(&node.info.kernel_release),
-            table.number(tier(&node.preflight)),
-            table.number(count(node.preflight.handlers.len() as u64)),
+            table.plain(info.arch),
+        ];
+        row.extend(counted.then(|| table.plain(&info.cpu_generation)));
+        row.extend([
+            table.plain(&info.kernel_release),
+            table.number(tier(preflight)),
+            table.number(count(preflight.handlers.len() as u64)),
+        ]);
+        row.extend(sandboxed.then(|| table.number(count(preflight.uncovered.len() as u64))));
+        row.extend([
             table.number(count(node.facts)),
             table.number(count(node.emulated_facts)),
             table.number(count(node.failed_facts)),
@@ -41,6 +46,7 @@ pub(crate) fn nodes(nodes: &[NodeStatus]) -> String {
             table.number(count(all_lost(&node.losses))),
             table.plain(age(node.last_heard, now)),
         ]);
+        table.add(row);
     }
     table.text()
 }
@@ -60,7 +66,11 @@ pub(crate) fn nodes_wide(nodes: &[NodeStatus]) -> String {
         table.pair("attached", utc(node.attached_at));
         table.pair("arch", info.arch);
         table.pair("cpu", &info.cpu_model);
+        table.pair("cpu generation", &info.cpu_generation);
+        table.pair("cpu features", info.cpu_features.join(" "));
+        table.pair("32-bit programs", runs(info.runs_32bit));
         table.pair("kernel", &info.kernel_release);
+        table.pair("lockdown", &info.lockdown);
         table.pair("page size", bytes(info.page_size.into()));
         table.pair("boot id", &info.boot_id);
         table.pair("agent", &info.agent_version);
@@ -79,15 +89,10 @@ pub(crate) fn nodes_wide(nodes: &[NodeStatus]) -> String {
         }
         table.pair("binfmt_misc", &preflight.binfmt);
         for handler in &preflight.handlers {
-            let arch = handler
-                .arch
-                .map_or("other files".to_owned(), |arch| arch.to_string());
-            let enabled = if handler.enabled { "" } else { ", disabled" };
-            let told = format!(
-                "{arch}: {} ({}{enabled})",
-                handler.interpreter, handler.flags
-            );
-            table.pair(&format!("handler {}", handler.name), told);
+            table.pair(&format!("handler {}", handler.name), registered(handler));
+        }
+        for Uncovered { cgroup, runtime } in &preflight.uncovered {
+            table.pair("not covered", format!("{runtime}: {cgroup}"));
         }
         preflight
             .missing
@@ -104,6 +109,29 @@ pub(crate) fn nodes_wide(nodes: &[NodeStatus]) -> String {
         text.push_str(&table.text());
     }
     text
+}
+
+fn runs(runs: Option<bool>) -> &'static str {
+    match runs {
+        Some(true) => "run",
+        Some(false) => "do not run",
+        None => "not known",
+    }
+}
+
+fn registered(handler: &Handler) -> String {
+    let Handler {
+        name: _,
+        enabled,
+        interpreter,
+        flags,
+        arch,
+        since,
+    } = handler;
+    let arch = arch.map_or("other files".to_owned(), |arch| arch.to_string());
+    let enabled = if *enabled { "" } else { ", disabled" };
+    let since = since.map_or(String::new(), |since| format!(", since {}", utc(since)));
+    format!("{arch}: {interpreter} ({flags}{enabled}){since}")
 }
 
 /// The worst tier that serves a hook; `-` if one is not served at all.

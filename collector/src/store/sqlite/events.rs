@@ -1,18 +1,18 @@
-//! Events and losses: stored exactly once, with every gap between them counted.
+//! Events, losses and changes of handlers: stored exactly once, with every gap between them counted.
+
+mod row;
 
 use std::time::SystemTime;
 
-use archtrace_facts::fact::{Cause, Event, Stage};
+use archtrace_facts::fact::Stage;
 use archtrace_facts::fleet::NodeEvent;
-use archtrace_facts::report::{EventBatch, NamedEvent, Record, ReportedLoss};
+use archtrace_facts::report::{EventBatch, Record};
 use rusqlite::types::Value;
-use rusqlite::{Connection, Row, params, params_from_iter};
+use rusqlite::{Connection, params, params_from_iter};
 
 use super::nodes;
 use super::select::Conditions;
-use super::values::{
-    from_count, from_random, from_time, key, names, to_count, to_random, to_time, word,
-};
+use super::values::{from_count, from_random, from_time, to_count};
 use super::writer::Failure;
 use crate::store::{EventCursor, EventQuery, NodeId};
 
@@ -48,8 +48,8 @@ pub(super) fn append(
     let unexplained = missing.saturating_sub(explained(&batch.records));
     let (mut sequence, mut events) = (first, 0);
     for record in &batch.records {
-        let inserted = insert(db, node, batch.stream_id, sequence, record)?;
-        events += u64::from(inserted && matches!(record, Record::Event(_)));
+        let inserted = row::insert(db, node, batch.stream_id, sequence, record)?;
+        events += u64::from(inserted && !matches!(record, Record::Loss(_)));
         sequence = sequence.saturating_add(1);
     }
     let next = stored.max(sequence);
@@ -82,70 +82,12 @@ fn explained(records: &[Record]) -> u64 {
 /// Appends to the node's own stream at the collector.
 pub(super) fn append_own(db: &Connection, node: NodeId, record: &Record) -> Result<(), Failure> {
     let sequence = open_stream(db, node, OWN_STREAM, 0)?;
-    insert(db, node, OWN_STREAM, sequence, record)?;
+    row::insert(db, node, OWN_STREAM, sequence, record)?;
     db.prepare_cached(
         "UPDATE stream SET next_sequence = next_sequence + 1 WHERE node_id = ? AND stream_id = ?",
     )?
     .execute([node.0, from_random(OWN_STREAM)])?;
     Ok(())
-}
-
-/// Whether it was not there yet.
-fn insert(
-    db: &Connection,
-    node: NodeId,
-    stream_id: u64,
-    sequence: u64,
-    record: &Record,
-) -> rusqlite::Result<bool> {
-    let (stream, sequence) = (from_random(stream_id), from_count(sequence));
-    let (time, kind) = (from_time(record.time()), record.kind());
-    let inserted = match record {
-        Record::Event(NamedEvent { event, names }) => db
-            .prepare_cached(
-                "INSERT OR IGNORE INTO event (node_id, stream_id, sequence, time, kind, pid, comm,
-                   errno, cgroup, binary, path_resolved, arch, mode, emulator, cause, namespace,
-                   pod, container)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            )?
-            .execute(params![
-                node.0,
-                stream,
-                sequence,
-                time,
-                kind,
-                event.pid,
-                event.comm,
-                event.errno,
-                event.key.cgroup,
-                event.key.binary,
-                event.key.path_resolved,
-                event.key.arch.to_string(),
-                event.key.mode.as_str(),
-                event.key.emulator,
-                event.key.cause.map(Cause::as_str),
-                names.namespace,
-                names.pod,
-                names.container,
-            ])?,
-        Record::Loss(loss) => db
-            .prepare_cached(
-                "INSERT OR IGNORE INTO event (node_id, stream_id, sequence, time, kind, stage,
-                   count, since)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            )?
-            .execute(params![
-                node.0,
-                stream,
-                sequence,
-                time,
-                kind,
-                loss.stage,
-                from_count(loss.count),
-                from_time(loss.since),
-            ])?,
-    };
-    Ok(inserted > 0)
 }
 
 pub(super) fn list(
@@ -197,50 +139,7 @@ pub(super) fn list(
     let mut rows = statement.query(params_from_iter(values))?;
     let mut events = Vec::new();
     while let Some(row) = rows.next()? {
-        events.push(read(row)?);
+        events.push(row::read(row)?);
     }
     Ok(events)
-}
-
-fn read(row: &Row<'_>) -> Result<(EventCursor, NodeEvent), Failure> {
-    let time: i64 = row.get("time")?;
-    let stream_id = to_random(row.get("stream_id")?);
-    let sequence = to_count(row.get("sequence")?);
-    let kind: String = row.get("kind")?;
-    let record = if kind == "loss" {
-        Record::Loss(ReportedLoss {
-            stage: row.get("stage")?,
-            count: to_count(row.get("count")?),
-            since: to_time(row.get("since")?),
-            until: to_time(time),
-        })
-    } else {
-        let event = Event {
-            time: to_time(time),
-            kind: kind.parse()?,
-            pid: row.get("pid")?,
-            comm: row.get("comm")?,
-            key: key(row)?,
-            errno: row.get("errno")?,
-        };
-        Record::Event(NamedEvent {
-            event,
-            names: names(row)?,
-        })
-    };
-    let cursor = EventCursor {
-        time,
-        node: NodeId(row.get("node_id")?),
-        stream_id,
-        sequence,
-    };
-    let event = NodeEvent {
-        cluster: row.get("cluster")?,
-        node: row.get("node")?,
-        node_arch: word(row, "node_arch")?,
-        stream_id,
-        sequence,
-        record,
-    };
-    Ok((cursor, event))
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::SystemTime;
 
-use archtrace_facts::fact::{Cause, Fact, FactId, Mode};
+use archtrace_facts::fact::{Cause, Fact, FactId, Mode, Via};
 use archtrace_facts::fleet::NodeFact;
 use archtrace_facts::report::NamedFact;
 use rusqlite::types::Value;
@@ -158,8 +158,8 @@ fn insert(db: &Connection, node: NodeId, id: FactId, fact: &Fact) -> Result<i64,
     let key = &fact.key;
     db.prepare_cached(
         "INSERT INTO fact (node_id, key_id, cgroup, binary, path_resolved, arch, mode, emulator,
-           cause, namespace, pod, container, count, cpu_ns, processes, first_seen, last_seen)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '', '', '', 0, 0, 0, ?, ?)",
+           via, cause, namespace, pod, container, count, cpu_ns, processes, first_seen, last_seen)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', '', '', 0, 0, 0, ?, ?)",
     )?
     .execute(params![
         node.0,
@@ -170,6 +170,7 @@ fn insert(db: &Connection, node: NodeId, id: FactId, fact: &Fact) -> Result<i64,
         key.arch.to_string(),
         key.mode.as_str(),
         key.emulator,
+        key.via.map(Via::as_str),
         key.cause.map(Cause::as_str),
         from_time(fact.first_seen),
         from_time(fact.last_seen),

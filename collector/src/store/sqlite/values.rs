@@ -53,6 +53,7 @@ where
 /// Reads the columns of a key, which facts and events have alike.
 pub(super) fn key(row: &Row<'_>) -> Result<FactKey, Failure> {
     let cause: Option<String> = row.get("cause")?;
+    let via: Option<String> = row.get("via")?;
     Ok(FactKey {
         cgroup: row.get("cgroup")?,
         binary: row.get("binary")?,
@@ -60,6 +61,7 @@ pub(super) fn key(row: &Row<'_>) -> Result<FactKey, Failure> {
         arch: word(row, "arch")?,
         mode: word(row, "mode")?,
         emulator: row.get("emulator")?,
+        via: via.map(|via| via.parse()).transpose()?,
         cause: cause.map(|cause| cause.parse()).transpose()?,
     })
 }

@@ -1,0 +1,113 @@
+//! What happened, in one sentence for people.
+
+use archtrace_facts::fact::{
+    Cause, Event, EventKind, FactKey, HandlerChangeKind, Mode, Origin, Via,
+};
+use archtrace_facts::node::Handler;
+use archtrace_facts::report::{HandlerChange, NamedEvent, Record, ReportedLoss};
+
+use super::human::{count, duration, errno, hex};
+
+/// One sentence, without a full stop.
+pub(super) fn sentence(record: &Record) -> String {
+    match record {
+        Record::Event(NamedEvent { event, .. }) => match event.kind {
+            EventKind::EmulatedExec => emulated(&event.key),
+            EventKind::FailedExec => failed(&event.key, event.errno),
+            EventKind::IllegalInstruction => illegal(event),
+        },
+        Record::Handler(HandlerChange { kind, handler, .. }) => changed(*kind, handler),
+        Record::Loss(loss) => lost(loss),
+    }
+}
+
+fn emulated(key: &FactKey) -> String {
+    let emulator = key.emulator.as_deref().unwrap_or("an emulator");
+    match key.via {
+        None | Some(Via::BinfmtMisc) => format!("emulated by {emulator}"),
+        Some(Via::Direct) => format!("emulated by {emulator}, which somebody started directly"),
+        Some(Via::Build) => format!("emulated by {emulator}, in a build for another platform"),
+    }
+}
+
+fn failed(key: &FactKey, error: i32) -> String {
+    let arch = key.arch;
+    let why = match key.cause {
+        Some(Cause::ForeignElf) => {
+            &format!("{arch} file, which this node neither runs nor emulates")
+        }
+        Some(Cause::EmptyFile) => "empty file",
+        Some(Cause::TruncatedElf) => "ELF file that ends before its headers do",
+        Some(Cause::CorruptElf) => "ELF file whose header the kernel does not take",
+        Some(Cause::NoShebang) => "text without #!, which only a shell would run",
+        Some(Cause::MissingInterpreter) => "the interpreter that it names is not there",
+        Some(Cause::WrongInterpreter) => "the ELF interpreter that it names is not for its machine",
+        Some(Cause::MissingEmulator) => {
+            &format!("{arch} file, for which a handler is registered whose emulator is not there")
+        }
+        Some(Cause::No32Bit) => &format!("{arch} file, and this CPU or kernel has no 32-bit mode"),
+        Some(Cause::WrongByteOrder) => "ELF file of this machine in the other byte order",
+        Some(Cause::WrongClass) => "ELF file of a class that the kernel does not run",
+        Some(Cause::Other) | None => "refused by the kernel",
+    };
+    format!("{why} ({})", errno(error))
+}
+
+/// Which instruction, where, and why it was refused.
+fn illegal(event: &Event) -> String {
+    let Some(instruction) = &event.instruction else {
+        return "unavailable: died of SIGILL".to_owned();
+    };
+    let why = instruction.sentence(event.key.mode);
+    if event.key.mode == Mode::Emulated {
+        // Whatever is known of an instruction is about the emulator's.
+        return why;
+    }
+    if instruction.origin != Origin::Cpu {
+        return why;
+    }
+    let what = match &instruction.mnemonic {
+        Some(mnemonic) => mnemonic.clone(),
+        None if instruction.bytes.is_empty() => "unavailable".to_owned(),
+        None => hex(&instruction.bytes),
+    };
+    match (&instruction.module, instruction.offset) {
+        (Some(module), Some(offset)) => format!("{what} at {module}+{offset:#x}: {why}"),
+        _ => format!("{what} at {:#x}: {why}", instruction.address),
+    }
+}
+
+fn changed(kind: HandlerChangeKind, handler: &Handler) -> String {
+    let Handler {
+        name,
+        interpreter,
+        flags,
+        arch,
+        ..
+    } = handler;
+    let files = arch.map_or("other files".to_owned(), |arch| format!("{arch} files"));
+    let now = match kind {
+        HandlerChangeKind::Added => "are now run by",
+        HandlerChangeKind::Removed => "are no longer run by",
+    };
+    let flags = if flags.is_empty() {
+        String::new()
+    } else {
+        format!(", flags {flags}")
+    };
+    format!("{files} {now} {interpreter} (handler {name}{flags})")
+}
+
+fn lost(loss: &ReportedLoss) -> String {
+    let ReportedLoss {
+        stage,
+        count: number,
+        since,
+        until,
+    } = loss;
+    let span = duration(until.duration_since(*since).unwrap_or_default());
+    if *number == 0 {
+        return format!("{stage} for {span}");
+    }
+    format!("{stage}: {} within {span}", count(*number))
+}
