@@ -70,7 +70,7 @@ impl Demo {
                 foreign.as_str()
             );
             Some((
-                Handler::emulate(HANDLER, foreign.ident(), &emulator)?,
+                Handler::emulate(HANDLER, foreign.ident(), &emulator, "F")?,
                 registry,
             ))
         };

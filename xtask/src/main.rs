@@ -6,9 +6,11 @@
 mod apt;
 mod bench;
 mod binaries;
+mod checklist;
 mod cpio;
 mod demo;
 mod emulator;
+mod fuzz;
 mod kernel;
 mod paths;
 mod progress;
@@ -48,6 +50,8 @@ enum Task {
     Test(test::Args),
     /// Boots real kernels and runs the test cases there
     Vm(vm::Args),
+    /// Feeds the parsers of foreign data with what nobody thought of
+    Fuzz(fuzz::Args),
     /// Measures what the agent costs
     Bench(bench::Args),
 }
@@ -59,6 +63,7 @@ fn main() -> ExitCode {
         Task::Run(args) => run::main(&args),
         Task::Test(args) => test::main(&args),
         Task::Vm(args) => vm::main(&args),
+        Task::Fuzz(args) => fuzz::main(&args),
         Task::Bench(args) => bench::main(&args),
     };
     match result {

@@ -5,7 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{IsTerminal as _, Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -43,7 +43,7 @@ pub(crate) fn during<T>(title: &str, work: impl FnOnce() -> Result<T>) -> Result
 pub(crate) fn command(title: &str, command: &mut Command) -> Result<()> {
     fs::create_dir_all(paths::logs())
         .with_context(|| format!("create {}", paths::logs().display()))?;
-    let log = paths::logs().join(format!("{}.log", slug(title)));
+    let log = log_of(title);
     let output = File::create(&log).with_context(|| format!("create {}", log.display()))?;
     command
         .stdin(Stdio::null())
@@ -115,6 +115,11 @@ fn tail(log: &Path) -> Vec<String> {
         .iter()
         .map(|&line| line.to_owned())
         .collect()
+}
+
+/// Where [`command`] leaves the output of what was called `title`.
+pub(crate) fn log_of(title: &str) -> PathBuf {
+    paths::logs().join(format!("{}.log", slug(title)))
 }
 
 /// `title` as a file name.

@@ -14,6 +14,9 @@ const BPF_LINKER: &str = "0.13.0";
 /// A version that this workspace's compiler builds.
 const CARGO_DENY: &str = "0.20.2";
 
+/// The same for fuzzing.
+const CARGO_FUZZ: &str = "0.13.2";
+
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  cargo xtask setup          what `cargo xtask run` needs\n  cargo xtask setup --test   what `cargo xtask test` needs: kernels, QEMU, a cross compiler"
@@ -191,25 +194,38 @@ fn install_bpf_linker() -> Result<()> {
     progress::command("cargo install bpf-linker", &mut cargo)
 }
 
-/// Into the cache and not optimised: it runs for a second, and would compile for minutes.
 fn install_cargo_deny() -> Result<()> {
-    if paths::program("cargo-deny").is_some() {
+    let why = "checks licences and sources of the dependencies";
+    install_tool("cargo-deny", CARGO_DENY, why)
+}
+
+/// Installs what `cargo xtask fuzz` needs.
+///
+/// # Errors
+/// If it does not compile.
+pub(crate) fn install_cargo_fuzz() -> Result<()> {
+    install_tool("cargo-fuzz", CARGO_FUZZ, "builds and runs the fuzz targets")
+}
+
+/// Into the cache and not optimised: they run for a second, and would compile for minutes.
+fn install_tool(name: &str, version: &str, why: &str) -> Result<()> {
+    if paths::program(name).is_some() {
         return Ok(());
     }
-    eprintln!("setup: cargo-deny is missing (checks licences and sources of the dependencies)");
+    eprintln!("setup: {name} is missing ({why})");
     let mut cargo = Command::new("cargo");
-    cargo.args([
-        "install",
-        "--locked",
-        "--debug",
-        "cargo-deny",
-        "--version",
-        CARGO_DENY,
-        "--root",
-    ]);
     cargo
+        .args([
+            "install",
+            "--locked",
+            "--debug",
+            name,
+            "--version",
+            version,
+            "--root",
+        ])
         .arg(paths::tools()?)
         .current_dir("/")
         .env("CARGO_PROFILE_DEV_DEBUG", "0");
-    progress::command("cargo install cargo-deny", &mut cargo)
+    progress::command(&format!("cargo install {name}"), &mut cargo)
 }

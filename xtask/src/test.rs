@@ -1,17 +1,20 @@
 //! `cargo xtask test`: every check and test, cheapest first.
 
-use std::process::Command;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::binaries::{self, cargo};
-use crate::vm::{self, Arch};
+use crate::checklist::{self, Column};
+use crate::vm::{self, Arch, Cases};
 use crate::{emulator, paths, progress, setup};
 
 const EXAMPLES: &str = "\
 Examples:
   cargo xtask test                     everything, on real kernels too
+  cargo xtask test --write             the same, and what it showed to docs/checklist.md
   cargo xtask test --no-vm             what runs on this machine
   cargo xtask test --no-vm --no-host   without root: source checks, unit and property tests";
 
@@ -24,6 +27,9 @@ pub(crate) struct Args {
     /// Leave out the tests that load programs into this machine's kernel (they need root)
     #[arg(long)]
     no_host: bool,
+    /// Write what the cases showed to docs/checklist.md, rather than compare
+    #[arg(long)]
+    write: bool,
 }
 
 /// One line of the summary.
@@ -35,18 +41,30 @@ struct Outcome {
 }
 
 pub(crate) fn main(args: &Args) -> Result<()> {
-    let Args { no_vm, no_host } = args;
+    let Args {
+        no_vm,
+        no_host,
+        write,
+    } = args;
     setup::prepare(setup::Purpose::Check)?;
     if !no_vm {
         setup::prepare(setup::Purpose::Vm)?;
     }
     let mut outcomes = Vec::new();
     checks(&mut outcomes);
+    let mut columns = Vec::new();
     if !no_host {
-        step(&mut outcomes, "tests on this machine", host);
+        step(&mut outcomes, "tests on this machine", || {
+            host(&mut columns)
+        });
     }
     if !no_vm {
-        machines(&mut outcomes);
+        machines(&mut outcomes, &mut columns);
+    }
+    if outcomes.iter().all(|outcome| outcome.passed) {
+        step(&mut outcomes, "docs/checklist.md", || {
+            checklist::settle(&columns, *write)
+        });
     }
     summary(&outcomes)
 }
@@ -55,6 +73,10 @@ pub(crate) fn main(args: &Args) -> Result<()> {
 fn checks(outcomes: &mut Vec<Outcome>) {
     let rows = [
         ("format", "cargo fmt --all --check"),
+        (
+            "format of the fuzz targets",
+            "cargo fmt --manifest-path fuzz/Cargo.toml --check",
+        ),
         (
             "licences, bans, sources",
             "cargo-deny check licenses bans sources",
@@ -99,7 +121,7 @@ fn command(line: &str) -> Command {
 }
 
 /// The cases on this machine.
-fn host() -> Result<()> {
+fn host(columns: &mut Vec<(String, Column)>) -> Result<()> {
     let Some(arch) = Arch::host() else {
         bail!("there are no test programs for this machine's CPU")
     };
@@ -117,21 +139,31 @@ fn host() -> Result<()> {
     command
         .env("ARCHTRACE_PROGRAMS", programs)
         .env("ARCHTRACE_EMULATOR", emulator::static_qemu(arch)?);
-    shown(&mut command)
+    let cases = heard(&mut command)?;
+    // The table has a column for hosts whose kernel allows no better.
+    if cases.tier == 3 {
+        columns.push(("host".to_owned(), cases.column));
+    }
+    Ok(())
 }
 
-fn machines(outcomes: &mut Vec<Outcome>) {
+fn machines(outcomes: &mut Vec<Outcome>, columns: &mut Vec<(String, Column)>) {
     let start = Instant::now();
     match vm::run(&vm::matrix(), None) {
-        Ok(reports) => outcomes.extend(reports.iter().map(|report| Outcome {
-            name: format!("kernel {}", report.machine.name()),
-            passed: report.passed(),
-            seconds: report.seconds,
-            note: match &report.cases {
-                Ok((passed, failed)) => format!("{passed} cases passed, {failed} failed"),
-                Err(error) => format!("{error:#}"),
-            },
-        })),
+        Ok(reports) => {
+            columns.extend(vm::columns(&reports));
+            outcomes.extend(reports.iter().map(|report| Outcome {
+                name: format!("kernel {}", report.machine.name()),
+                passed: report.passed(),
+                seconds: report.seconds,
+                note: match &report.cases {
+                    Ok(cases) => {
+                        format!("{} cases passed, {} failed", cases.passed, cases.failed)
+                    }
+                    Err(error) => format!("{error:#}"),
+                },
+            }));
+        }
         Err(error) => outcomes.push(Outcome {
             name: "kernels".to_owned(),
             passed: false,
@@ -141,13 +173,21 @@ fn machines(outcomes: &mut Vec<Outcome>) {
     }
 }
 
-/// Runs `command` with its output where this process's goes.
-fn shown(command: &mut Command) -> Result<()> {
-    let status = command.status()?;
+/// Runs `command`, shows its output, and returns what its cases showed.
+fn heard(command: &mut Command) -> Result<Cases> {
+    let mut child = command.stdout(Stdio::piped()).spawn()?;
+    let output = child.stdout.take().context("no pipe from the cases")?;
+    let mut cases = Cases::default();
+    for line in BufReader::new(output).lines() {
+        let line = line?;
+        println!("{line}");
+        cases.hear(&line);
+    }
+    let status = child.wait()?;
     if !status.success() {
         bail!("ended with {status}; its output is above");
     }
-    Ok(())
+    Ok(cases)
 }
 
 fn step(outcomes: &mut Vec<Outcome>, name: &str, work: impl FnOnce() -> Result<()>) {

@@ -2,6 +2,7 @@
 
 mod boot;
 mod image;
+mod machine;
 
 use std::sync::Mutex;
 use std::thread;
@@ -9,13 +10,17 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
+pub(crate) use machine::{Arch, Machine, Version, matrix};
+
+use crate::checklist::{self, Column};
 use crate::{binaries, kernel, setup};
 
 const EXAMPLES: &str = "\
 Examples:
   cargo xtask vm --kernel 6.1 --arch amd64                one kernel
   cargo xtask vm --kernel 6.1 --arch arm64 --case kinds   only the cases whose name holds 'kinds'
-  cargo xtask vm --all                                    the whole matrix";
+  cargo xtask vm --all                                    the whole matrix
+  cargo xtask vm --all --write                            and what it showed to docs/checklist.md";
 
 /// So many machines run at once: each keeps about a CPU busy, and the cases measure times.
 const MACHINES_AT_ONCE: usize = 2;
@@ -35,107 +40,9 @@ pub(crate) struct Args {
     /// Only the cases whose name contains this
     #[arg(long, value_name = "NAME")]
     case: Option<String>,
-}
-
-/// A kernel version that a node of EKS runs, or the oldest that is promised to work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Version {
-    #[value(name = "5.10")]
-    V5_10,
-    #[value(name = "6.1")]
-    V6_1,
-    #[value(name = "6.12")]
-    V6_12,
-}
-
-impl Version {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::V5_10 => "5.10",
-            Self::V6_1 => "6.1",
-            Self::V6_12 => "6.12",
-        }
-    }
-}
-
-/// An architecture of nodes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Arch {
-    #[value(name = "amd64")]
-    Amd64,
-    #[value(name = "arm64")]
-    Arm64,
-}
-
-impl Arch {
-    /// This machine's, if it is one of these.
-    pub(crate) fn host() -> Option<Self> {
-        match std::env::consts::ARCH {
-            "x86_64" => Some(Self::Amd64),
-            "aarch64" => Some(Self::Arm64),
-            _ => None,
-        }
-    }
-
-    /// Kubernetes' and Debian's word.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Amd64 => "amd64",
-            Self::Arm64 => "arm64",
-        }
-    }
-
-    /// Rust's name of the platform.
-    pub(crate) fn target(self) -> &'static str {
-        match self {
-            Self::Amd64 => "x86_64-unknown-linux-gnu",
-            Self::Arm64 => "aarch64-unknown-linux-gnu",
-        }
-    }
-}
-
-/// A machine to boot.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Machine {
-    pub(crate) version: Version,
-    pub(crate) arch: Arch,
-    /// The tier in which the agent has to run there, for each of header and failure hook.
-    pub(crate) tier: u8,
-}
-
-impl Machine {
-    fn new(version: Version, arch: Arch) -> Self {
-        // fentry needs BPF trampolines, which arm64 has since 6.4 (6.0 without ftrace's direct
-        // calls); kprobes are everywhere.
-        let tier = match (arch, version) {
-            (Arch::Amd64, _) | (Arch::Arm64, Version::V6_12) => 1,
-            (Arch::Arm64, Version::V5_10 | Version::V6_1) => 2,
-        };
-        Self {
-            version,
-            arch,
-            tier,
-        }
-    }
-
-    /// Such as `arm64 6.12`.
-    pub(crate) fn name(self) -> String {
-        format!("{} {}", self.arch.as_str(), self.version.as_str())
-    }
-}
-
-/// The machines on which every case has to pass.
-pub(crate) fn matrix() -> Vec<Machine> {
-    use Version::{V5_10, V6_1, V6_12};
-    [
-        (V6_1, Arch::Amd64),
-        (V6_1, Arch::Arm64),
-        (V5_10, Arch::Amd64),
-        (V6_12, Arch::Arm64),
-        (V6_12, Arch::Amd64),
-    ]
-    .map(|(version, arch)| Machine::new(version, arch))
-    .to_vec()
+    /// Write what was seen to docs/checklist.md, rather than compare
+    #[arg(long, conflicts_with = "case")]
+    write: bool,
 }
 
 pub(crate) fn main(args: &Args) -> Result<()> {
@@ -144,6 +51,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         arch,
         all,
         case,
+        write,
     } = args;
     let machines = match (kernel, all) {
         (Some(version), false) => {
@@ -159,12 +67,13 @@ pub(crate) fn main(args: &Args) -> Result<()> {
             .collect(),
     };
     setup::prepare(setup::Purpose::Vm)?;
-    let failed: Vec<_> = run(&machines, case.as_deref())?
-        .into_iter()
-        .filter(|report| !report.passed())
-        .collect();
+    let reports = run(&machines, case.as_deref())?;
+    let failed: Vec<_> = reports.iter().filter(|report| !report.passed()).collect();
     if failed.is_empty() {
-        return Ok(());
+        return match case {
+            Some(_) => Ok(()),
+            None => checklist::settle(&columns(&reports), *write),
+        };
     }
     let names: Vec<_> = failed.iter().map(|report| report.machine.name()).collect();
     bail!(
@@ -174,19 +83,60 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     )
 }
 
+/// What the machines that ran all cases showed of the checklist.
+pub(crate) fn columns(reports: &[Report]) -> Vec<(String, Column)> {
+    reports
+        .iter()
+        .filter_map(|report| {
+            let cases = report.cases.as_ref().ok()?;
+            Some((report.machine.name(), cases.column.clone()))
+        })
+        .collect()
+}
+
 /// What came of one machine.
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) machine: Machine,
-    /// Cases that passed and failed, or why there is no such count.
-    pub(crate) cases: Result<(u32, u32)>,
+    /// What the cases showed, or why that is not known.
+    pub(crate) cases: Result<Cases>,
     pub(crate) seconds: f64,
+}
+
+/// What the cases showed that ran on one machine.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cases {
+    pub(crate) passed: u32,
+    pub(crate) failed: u32,
+    /// The tier in which headers are seen.
+    pub(crate) tier: u32,
+    pub(crate) column: Column,
+}
+
+impl Cases {
+    /// Takes in a line of their output; whether it was the last one: `end passed=N failed=N tier=N`.
+    pub(crate) fn hear(&mut self, line: &str) -> bool {
+        checklist::note(&mut self.column, line);
+        let Some(counts) = line.strip_prefix("end ") else {
+            return false;
+        };
+        for (name, value) in counts.split(' ').filter_map(|word| word.split_once('=')) {
+            let value = value.parse().unwrap_or(0);
+            match name {
+                "passed" => self.passed = value,
+                "failed" => self.failed = value,
+                "tier" => self.tier = value,
+                _ => {}
+            }
+        }
+        true
+    }
 }
 
 impl Report {
     /// Whether every case passed, and at least one ran.
     pub(crate) fn passed(&self) -> bool {
-        matches!(self.cases, Ok((passed, 0)) if passed > 0)
+        matches!(&self.cases, Ok(cases) if cases.failed == 0 && cases.passed > 0)
     }
 }
 
@@ -246,9 +196,9 @@ pub(crate) fn run(machines: &[Machine], case: Option<&str>) -> Result<Vec<Report
 fn tell(report: &Report) {
     let name = report.machine.name();
     match &report.cases {
-        Ok((passed, failed)) => eprintln!(
-            "[{name}] {passed} passed, {failed} failed ({:.1} s)",
-            report.seconds
+        Ok(cases) => eprintln!(
+            "[{name}] {} passed, {} failed ({:.1} s)",
+            cases.passed, cases.failed, report.seconds
         ),
         Err(error) => eprintln!("[{name}] FAIL {error:#} ({:.1} s)", report.seconds),
     }

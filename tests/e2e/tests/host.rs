@@ -3,16 +3,17 @@
 //! Takes a part of a case's name as its argument, as `cargo test` passes it on. The programs are
 //! those in `$ARCHTRACE_PROGRAMS`; without it, or without root, nothing runs, and that is said.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::{env, fs};
 
 use anyhow::{Context as _, Result};
 use archtrace_harness::world::{Config, Place, World};
-use archtrace_harness::{cases, descriptor};
+use archtrace_harness::{cases, launch};
 
 fn main() -> ExitCode {
-    if let Err(error) = descriptor::serve() {
+    if let Err(error) = launch::serve() {
         eprintln!("{error:#}");
         return ExitCode::FAILURE;
     }
@@ -40,7 +41,12 @@ fn main() -> ExitCode {
     }
 }
 
+/// Two runs at once would register handlers over each other's.
+const LOCK: &str = "/run/archtrace-test.lock";
+
 fn run(programs: PathBuf, filter: &str) -> Result<(u32, u32)> {
+    let lock = File::create(LOCK).with_context(|| format!("create {LOCK}"))?;
+    lock.lock().with_context(|| format!("lock {LOCK}"))?;
     let emulator = env::var_os("ARCHTRACE_EMULATOR").map_or_else(
         || PathBuf::from("/usr/bin/qemu-aarch64-static"),
         PathBuf::from,
@@ -57,7 +63,8 @@ fn run(programs: PathBuf, filter: &str) -> Result<(u32, u32)> {
         tier,
     })?;
     let (passed, failed) = cases::run(&mut world, filter);
-    println!("end passed={passed} failed={failed}");
+    let tier = world.header_tier().unwrap_or(0);
+    println!("end passed={passed} failed={failed} tier={tier}");
     if failed > 0 {
         let log = fs::read(world.log("agent")).unwrap_or_default();
         println!("the agent said:\n{}", String::from_utf8_lossy(&log));

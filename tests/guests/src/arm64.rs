@@ -2,6 +2,9 @@
 
 use crate::Program;
 
+mod exec;
+mod signal;
+
 const SYS_PPOLL: u16 = 73;
 const SYS_EXIT: u16 = 93;
 const SYS_CLONE: u16 = 220;
@@ -38,6 +41,14 @@ pub(crate) fn code(program: Program) -> Vec<u8> {
             }
             forks(&mut code, children, &child);
         }
+        Program::Execute(instruction) => signal::execute(&mut code, instruction),
+        Program::Raise => signal::raise(&mut code),
+        Program::Probe => signal::probe(&mut code),
+        Program::Exec => exec::exec(&mut code),
+        Program::ExecByEmulator => exec::exec_by_emulator(&mut code),
+        Program::ExecInThread => exec::exec_in_thread(&mut code),
+        Program::Shell { times } => exec::shell(&mut code, times),
+        Program::Load(emulator) => exec::load(&mut code, emulator),
     }
     code.iter()
         .flat_map(|instruction| instruction.to_le_bytes())

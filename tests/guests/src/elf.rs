@@ -1,5 +1,7 @@
 //! ELF headers (System V gABI, chapter 4) around a piece of code.
 
+use std::ops::Range;
+
 /// What an ELF file says of the machine it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ident {
@@ -19,8 +21,42 @@ pub fn broken(ident: Ident, length: usize) -> Vec<u8> {
     file
 }
 
+/// What the kernel does not take in an otherwise valid header (`load_elf_binary`, fs/binfmt_elf.c).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// `e_type` is that of a core dump.
+    Type,
+    /// `e_phentsize` is not the size of a program header.
+    EntrySize,
+    /// There are no program headers.
+    NoSegments,
+}
+
+/// An [`executable`] with a flaw.
+pub(crate) fn flawed(ident: Ident, code: &[u8], flaw: Flaw) -> Vec<u8> {
+    let mut file = executable(ident, code);
+    let (wide, narrow, value) = match flaw {
+        Flaw::Type => (16, 16, 4),
+        Flaw::EntrySize => (54, 42, 40),
+        Flaw::NoSegments => (56, 44, 0),
+    };
+    // Its lower byte; the upper one is 0 in all of them.
+    let at = if ident.wide { wide } else { narrow } + usize::from(ident.big_endian);
+    file[at] = value;
+    file
+}
+
 /// A static executable: one segment that holds the headers and `code`, which is its entry.
 pub(crate) fn executable(ident: Ident, code: &[u8]) -> Vec<u8> {
+    image(ident, code, None)
+}
+
+/// An executable that names an interpreter.
+pub(crate) fn dynamic(ident: Ident, code: &[u8], interpreter: &[u8]) -> Vec<u8> {
+    image(ident, code, Some(interpreter))
+}
+
+fn image(ident: Ident, code: &[u8], interpreter: Option<&[u8]>) -> Vec<u8> {
     let mut file = Writer {
         ident,
         bytes: Vec::with_capacity(256),
@@ -30,9 +66,11 @@ pub(crate) fn executable(ident: Ident, code: &[u8]) -> Vec<u8> {
     } else {
         (52, 32)
     };
-    // The usual link addresses of either class; low addresses are refused by mmap_min_addr.
-    let base: u64 = if ident.wide { 0x40_0000 } else { 0x0804_8000 };
-    let start = u64::from(header + segment);
+    let segments = 1 + u16::from(interpreter.is_some());
+    // The usual link address, and a 32-bit one that fits pages of 64 KiB; lower addresses are
+    // refused by mmap_min_addr.
+    let base: u64 = if ident.wide { 0x40_0000 } else { 0x0805_0000 };
+    let start = u64::from(header + segments * segment);
     let size = start + code.len() as u64;
 
     file.bytes.extend_from_slice(b"\x7fELF");
@@ -46,30 +84,42 @@ pub(crate) fn executable(ident: Ident, code: &[u8]) -> Vec<u8> {
     file.address(base + start); // e_entry
     file.address(u64::from(header)); // e_phoff
     file.address(0); // e_shoff: no sections
-    file.word(0); // e_flags
+    file.word(ident.flags()); // e_flags
     file.half(header);
     file.half(segment);
-    file.half(1); // e_phnum
+    file.half(segments); // e_phnum
     file.half(0); // e_shentsize
     file.half(0); // e_shnum
     file.half(0); // e_shstrndx
 
-    file.word(1); // p_type: PT_LOAD
-    const READ_EXECUTE: u32 = 5;
-    if ident.wide {
-        file.word(READ_EXECUTE);
-    }
-    file.address(0); // p_offset
-    file.address(base); // p_vaddr
-    file.address(base); // p_paddr
-    file.address(size); // p_filesz
-    file.address(size); // p_memsz
-    if !ident.wide {
-        file.word(READ_EXECUTE);
-    }
-    file.address(0x1_0000); // p_align: fits kernels with 64 KiB pages too
+    file.segment(PT_LOAD, base, 0..size);
+    let Some(interpreter) = interpreter else {
+        file.bytes.extend_from_slice(code);
+        return file.bytes;
+    };
+    let end = size + interpreter.len() as u64 + 1;
+    file.segment(PT_INTERP, base, size..end);
     file.bytes.extend_from_slice(code);
+    file.bytes.extend_from_slice(interpreter);
+    file.bytes.push(0);
     file.bytes
+}
+
+const PT_LOAD: u32 = 1;
+const PT_INTERP: u32 = 3;
+
+impl Ident {
+    /// `e_flags`: for 32-bit Arm the version of the ABI, without which 64-bit kernels refuse it
+    /// (arch/arm64/include/asm/elf.h).
+    fn flags(self) -> u32 {
+        const EM_ARM: u16 = 40;
+        const EF_ARM_EABI_VER5: u32 = 0x0500_0000;
+        if self.machine == EM_ARM {
+            EF_ARM_EABI_VER5
+        } else {
+            0
+        }
+    }
 }
 
 /// Writes numbers in the width and byte order of the file.
@@ -95,6 +145,25 @@ impl Writer {
             value.to_le_bytes()
         };
         self.bytes.extend_from_slice(&bytes);
+    }
+
+    /// A program header for `bytes` of the file.
+    fn segment(&mut self, kind: u32, base: u64, bytes: Range<u64>) {
+        const READ_EXECUTE: u32 = 5;
+        let size = bytes.end - bytes.start;
+        self.word(kind);
+        if self.ident.wide {
+            self.word(READ_EXECUTE);
+        }
+        self.address(bytes.start); // p_offset
+        self.address(base + bytes.start); // p_vaddr
+        self.address(base + bytes.start); // p_paddr
+        self.address(size); // p_filesz
+        self.address(size); // p_memsz
+        if !self.ident.wide {
+            self.word(READ_EXECUTE);
+        }
+        self.address(0x1_0000); // p_align: fits kernels with 64 KiB pages too
     }
 
     /// An address or offset: 8 bytes in 64-bit files, 4 in others (where all values are small).

@@ -32,6 +32,7 @@ pub(crate) fn code(program: Program) -> Vec<u8> {
             }
             forks(&mut code, children, &child);
         }
+        _ => code.extend([0x0f, 0x0b]), // ud2
     }
     code
 }

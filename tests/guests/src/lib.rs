@@ -5,11 +5,12 @@
 //! writes its bytes to a file.
 
 mod amd64;
+mod arm;
 mod arm64;
 mod elf;
 mod i386;
 
-pub use elf::{Ident, broken};
+pub use elf::{Flaw, Ident, broken};
 
 /// An instruction set this crate can encode programs for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,8 +19,11 @@ pub enum Isa {
     Amd64,
     /// 64-bit Arm.
     Arm64,
-    /// 32-bit x86.
+    /// 32-bit x86. Of the programs, it has those up to [`Program::Forks`]; the others execute an
+    /// undefined instruction.
     I386,
+    /// 32-bit Arm with the hard-float ABI. It has the same programs as 386.
+    Arm,
 }
 
 impl Isa {
@@ -38,7 +42,16 @@ impl Isa {
     pub fn foreign(self) -> Self {
         match self {
             Self::Amd64 | Self::I386 => Self::Arm64,
-            Self::Arm64 => Self::Amd64,
+            Self::Arm64 | Self::Arm => Self::Amd64,
+        }
+    }
+
+    /// The 32-bit mode of the same CPU family.
+    #[must_use]
+    pub fn compat(self) -> Self {
+        match self {
+            Self::Amd64 | Self::I386 => Self::I386,
+            Self::Arm64 | Self::Arm => Self::Arm,
         }
     }
 
@@ -49,6 +62,7 @@ impl Isa {
             Self::Amd64 => "amd64",
             Self::Arm64 => "arm64",
             Self::I386 => "386",
+            Self::Arm => "arm",
         }
     }
 
@@ -68,6 +82,11 @@ impl Isa {
             },
             Self::I386 => Ident {
                 machine: 3,
+                wide: false,
+                big_endian: false,
+            },
+            Self::Arm => Ident {
+                machine: 40,
                 wide: false,
                 big_endian: false,
             },
@@ -94,17 +113,97 @@ pub enum Program {
         /// What each counts down from; none of them ends if this is `None`: they sleep.
         iterations: Option<u32>,
     },
+    /// Executes an instruction, then ends with status 0: nothing happens where the CPU has it.
+    Execute(Instruction),
+    /// Sends SIGILL to itself.
+    Raise,
+    /// Executes an undefined instruction, and ends with status 0 in its handler of SIGILL.
+    Probe,
+    /// Executes the file that its first argument names, with the arguments from there on and an
+    /// empty environment; ends with status 1 if that is refused.
+    Exec,
+    /// The same, but by another thread than the first.
+    ExecInThread,
+    /// The same, of an emulator by its content.
+    ExecByEmulator,
+    /// Forks a child that does what `Exec` does, waits for it, and so on; ends with status 0.
+    Shell {
+        /// How often.
+        times: u32,
+    },
+    /// Maps the file that its last argument names, and sleeps until it is killed. By its content it
+    /// is an emulator, and by what it maps; it interprets nothing.
+    Load(Emulator),
+}
+
+/// An instruction that not every CPU has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Instruction {
+    /// One that no CPU has; so are those below on other CPUs than theirs.
+    Undefined,
+    /// amd64: `vpaddd` of 512-bit registers.
+    Avx512,
+    /// arm64: `cntb`, the length of a vector.
+    Sve,
+    /// arm64: `ldadd`, an atomic addition.
+    Lse,
+}
+
+/// An emulator that is started without `binfmt_misc`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Emulator {
+    /// None: a program that reads other files.
+    None,
+    /// By the names of the variables that set box64 up.
+    Box64,
+    /// By those of user-mode QEMU.
+    Qemu,
+    /// User-mode QEMU as BuildKit has it: given one argument it executes `/proc/self/exe`, with
+    /// the arguments `-0 file file`.
+    BuildKit,
+}
+
+impl Emulator {
+    /// What tells its kind, as constants in the program. They get their ends here only, so that
+    /// programs with this crate in them are no emulators by their content.
+    pub(crate) fn strings(self) -> Vec<u8> {
+        let names: &[&str] = match self {
+            Self::None => &[],
+            Self::Box64 => &["BOX64_DYNAREC", "BOX64_LOG"],
+            Self::Qemu | Self::BuildKit => &["QEMU_LD_PREFIX", "QEMU_SET_ENV"],
+        };
+        names
+            .iter()
+            .flat_map(|name| name.bytes().chain([0]))
+            .collect()
+    }
 }
 
 /// A static executable of `isa` that does what `program` says.
 #[must_use]
 pub fn build(isa: Isa, program: Program) -> Vec<u8> {
-    let code = match isa {
+    elf::executable(isa.ident(), &code(isa, program))
+}
+
+/// The same, but with an ELF interpreter (`PT_INTERP`), as dynamically linked programs have one.
+#[must_use]
+pub fn dynamic(isa: Isa, program: Program, interpreter: &[u8]) -> Vec<u8> {
+    elf::dynamic(isa.ident(), &code(isa, program), interpreter)
+}
+
+/// A program of `isa` whose header has a flaw.
+#[must_use]
+pub fn flawed(isa: Isa, flaw: Flaw) -> Vec<u8> {
+    elf::flawed(isa.ident(), &code(isa, Program::Exit(0)), flaw)
+}
+
+fn code(isa: Isa, program: Program) -> Vec<u8> {
+    match isa {
         Isa::Amd64 => amd64::code(program),
         Isa::Arm64 => arm64::code(program),
         Isa::I386 => i386::code(program),
-    };
-    elf::executable(isa.ident(), &code)
+        Isa::Arm => arm::code(program),
+    }
 }
 
 /// An executable of a machine that nothing here can encode code for: a valid header, no

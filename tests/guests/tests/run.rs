@@ -3,24 +3,30 @@
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
-use archtrace_guests::{Isa, Program, build};
+use archtrace_guests::{Emulator, Flaw, Instruction, Isa, Program, build, dynamic, flawed};
 
-/// Where Debian, Fedora and Alpine put a static user-mode QEMU.
-fn emulator(isa: Isa) -> Option<&'static Path> {
-    let candidates: &[&str] = match isa {
-        Isa::Amd64 => &["/usr/bin/qemu-x86_64-static", "/usr/bin/qemu-x86_64"],
-        Isa::Arm64 => &["/usr/bin/qemu-aarch64-static", "/usr/bin/qemu-aarch64"],
-        Isa::I386 => &["/usr/bin/qemu-i386-static", "/usr/bin/qemu-i386"],
+const ALL: [Isa; 4] = [Isa::Amd64, Isa::Arm64, Isa::I386, Isa::Arm];
+
+/// User-mode QEMU, static (Debian, Fedora, Alpine) or not, if it is in `$PATH`.
+fn emulator(isa: Isa) -> Option<PathBuf> {
+    let name = match isa {
+        Isa::Amd64 => "qemu-x86_64",
+        Isa::Arm64 => "qemu-aarch64",
+        Isa::I386 => "qemu-i386",
+        Isa::Arm => "qemu-arm",
     };
-    candidates.iter().map(Path::new).find(|path| path.exists())
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .flat_map(|dir| [dir.join(format!("{name}-static")), dir.join(name)])
+        .find(|path| path.exists())
 }
 
 /// Every way in which this machine can run `isa`: by itself, or by an emulator.
-fn runners(isa: Isa) -> Vec<Option<&'static Path>> {
+fn runners(isa: Isa) -> Vec<Option<PathBuf>> {
     let native = Isa::native();
     let direct = native == Some(isa) || (native, isa) == (Some(Isa::Amd64), Isa::I386);
     let mut runners: Vec<_> = emulator(isa).map(Some).into_iter().collect();
@@ -40,8 +46,12 @@ fn command(runner: Option<&Path>, file: &Path) -> Command {
 }
 
 fn file(isa: Isa, program: Program) -> tempfile::TempPath {
+    written(&build(isa, program))
+}
+
+fn written(content: &[u8]) -> tempfile::TempPath {
     let mut file = tempfile::NamedTempFile::new().expect("temporary file");
-    file.write_all(&build(isa, program)).expect("written");
+    file.write_all(content).expect("written");
     file.as_file()
         .set_permissions(std::fs::Permissions::from_mode(0o755))
         .expect("made executable");
@@ -50,16 +60,26 @@ fn file(isa: Isa, program: Program) -> tempfile::TempPath {
 }
 
 fn check(program: Program, expected: i32) {
-    for isa in [Isa::Amd64, Isa::Arm64, Isa::I386] {
-        let file = file(isa, program);
-        for runner in runners(isa) {
-            let status = command(runner, &file).status().expect("started");
-            assert_eq!(
-                status.code(),
-                Some(expected),
-                "{isa:?} {program:?} by {runner:?}: {status}"
-            );
-        }
+    for isa in ALL {
+        check_isa(isa, program, &[], |status| status.code() == Some(expected));
+    }
+}
+
+/// In every way in which it can run here.
+fn check_isa(
+    isa: Isa,
+    program: Program,
+    arguments: &[&Path],
+    as_expected: impl Fn(ExitStatus) -> bool,
+) {
+    let file = file(isa, program);
+    for runner in runners(isa) {
+        let mut command = command(runner.as_deref(), &file);
+        let status = command.args(arguments).status().expect("started");
+        assert!(
+            as_expected(status),
+            "{isa:?} {program:?} by {runner:?}: {status}"
+        );
     }
 }
 
@@ -85,12 +105,95 @@ fn programs_end_as_they_say() {
 }
 
 #[test]
+fn programs_die_of_sigill_unless_they_handle_it() {
+    const SIGILL: i32 = 4;
+    for isa in [Isa::Amd64, Isa::Arm64] {
+        for program in [Program::Execute(Instruction::Undefined), Program::Raise] {
+            check_isa(isa, program, &[], |status| status.signal() == Some(SIGILL));
+        }
+        check_isa(isa, Program::Probe, &[], |status| status.success());
+        let some_cpus = [Instruction::Avx512, Instruction::Sve, Instruction::Lse];
+        for program in some_cpus.map(Program::Execute) {
+            check_isa(isa, program, &[], |status| {
+                status.success() || status.signal() == Some(SIGILL)
+            });
+        }
+    }
+}
+
+#[test]
+fn programs_execute_others() {
+    let Some(native) = Isa::native() else { return };
+    let target = file(native, Program::Exit(42));
+    for isa in [Isa::Amd64, Isa::Arm64] {
+        for program in [
+            Program::Exec,
+            Program::ExecByEmulator,
+            Program::ExecInThread,
+        ] {
+            check_isa(isa, program, &[&target], |status| status.code() == Some(42));
+        }
+        let times = Program::Shell { times: 17 };
+        check_isa(isa, times, &[&target], |status| status.success());
+        let nothing = Path::new("/nowhere");
+        check_isa(isa, Program::Exec, &[nothing], |status| {
+            status.code() == Some(1)
+        });
+    }
+}
+
+#[test]
+fn loaders_map_what_they_are_given_last() {
+    let Some(native) = Isa::native() else { return };
+    let guest = file(native.foreign(), Program::Exit(0));
+    for emulator in [Emulator::Box64, Emulator::Qemu, Emulator::BuildKit] {
+        let loader = file(native, Program::Load(emulator));
+        let mut child = command(None, &loader).arg(&guest).spawn().expect("started");
+        let proc = PathBuf::from(format!("/proc/{}", child.id()));
+        let end = Instant::now() + Duration::from_secs(5);
+        let name = guest.to_string_lossy().into_owned();
+        let mapped = || {
+            let maps = std::fs::read_to_string(proc.join("maps")).expect("read");
+            maps.lines()
+                .any(|line| line.ends_with(&*name) && line.contains(" r--p "))
+        };
+        while !mapped() {
+            assert!(Instant::now() < end, "{emulator:?} did not map {name}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let arguments = std::fs::read(proc.join("cmdline")).expect("read");
+        assert_eq!(
+            arguments.split(|byte| *byte == 0).any(|word| word == b"-0"),
+            emulator == Emulator::BuildKit,
+            "{emulator:?}"
+        );
+        child.kill().expect("killed");
+        child.wait().expect("waited");
+    }
+}
+
+#[test]
+fn flawed_files_are_refused() {
+    const ENOEXEC: i32 = 8;
+    const ENOENT: i32 = 2;
+    let Some(native) = Isa::native() else { return };
+    let flaws = [Flaw::Type, Flaw::EntrySize, Flaw::NoSegments];
+    let rows = flaws.map(|flaw| (flawed(native, flaw), ENOEXEC));
+    let missing = dynamic(native, Program::Exit(0), b"/no/such/interpreter");
+    for (content, errno) in rows.into_iter().chain([(missing, ENOENT)]) {
+        let file = written(&content);
+        let error = command(None, &file).spawn().expect_err("it was executed");
+        assert_eq!(error.raw_os_error(), Some(errno), "{error}");
+    }
+}
+
+#[test]
 fn endless_programs_run_until_they_are_killed() {
-    for isa in [Isa::Amd64, Isa::Arm64, Isa::I386] {
+    for isa in ALL {
         for program in [Program::Pause, Program::Burn] {
             let file = file(isa, program);
             for runner in runners(isa) {
-                let mut child = command(runner, &file).spawn().expect("started");
+                let mut child = command(runner.as_deref(), &file).spawn().expect("started");
                 std::thread::sleep(Duration::from_millis(50));
                 assert_eq!(
                     child.try_wait().expect("waited"),

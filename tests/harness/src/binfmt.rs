@@ -27,12 +27,20 @@ pub struct Handler {
 }
 
 impl Handler {
-    /// Has `emulator` run the programs of `machine`. With the flag `F`, so that it needs no path in
+    /// Has `emulator` run the programs of `machine`. With `F` among the flags it needs no path in
     /// the container of the program.
     ///
     /// # Errors
     /// See [`Handler::register`].
-    pub fn emulate(name: &str, machine: Ident, emulator: &Path) -> Result<Self> {
+    pub fn emulate(name: &str, machine: Ident, emulator: &Path, flags: &str) -> Result<Self> {
+        Self::register(name, &Self::rule(machine, emulator, flags)?)
+    }
+
+    /// The rule for [`Handler::emulate`], without a name.
+    ///
+    /// # Errors
+    /// If the emulator's path is not UTF-8.
+    pub fn rule(machine: Ident, emulator: &Path, flags: &str) -> Result<String> {
         let mut magic = String::new();
         let mut mask = String::new();
         for (at, byte) in header_only(machine).iter().take(20).enumerate() {
@@ -47,7 +55,7 @@ impl Handler {
         let emulator = emulator
             .to_str()
             .context("the emulator's path is not UTF-8")?;
-        Self::register(name, &format!(":M:0:{magic}:{mask}:{emulator}:F"))
+        Ok(format!(":M:0:{magic}:{mask}:{emulator}:{flags}"))
     }
 
     /// Registers `:name` followed by `rule`, as `Documentation/admin-guide/binfmt-misc.rst` has it.

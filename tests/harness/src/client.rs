@@ -29,9 +29,11 @@ pub struct Fact {
     pub arch: String,
     pub mode: String,
     pub emulator: Option<String>,
+    pub cgroup: String,
     pub count: u64,
     pub processes: u64,
     pub cpu_seconds: f64,
+    pub via: Option<String>,
 }
 
 /// The fields of an event, or of a loss among them, that the cases look at. The `cause` of a loss
@@ -45,8 +47,47 @@ pub struct Event {
     pub kind: String,
     pub binary: String,
     pub arch: String,
+    pub emulator: Option<String>,
+    pub cgroup: String,
     pub cause: Option<String>,
     pub errno: Option<i32>,
+    pub count: Option<u64>,
+    pub via: Option<String>,
+    pub message: Option<String>,
+    pub instruction: Option<Instruction>,
+    pub handler: Option<Handler>,
+}
+
+/// What a process died of, as far as the cases look at it.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(
+    missing_docs,
+    reason = "the names are those that `archtrace events -o json` documents"
+)]
+pub struct Instruction {
+    pub origin: String,
+    pub sender: Option<u32>,
+    /// Hexadecimal.
+    pub bytes: Option<String>,
+    pub mnemonic: Option<String>,
+    pub extension: Option<String>,
+    pub cpu_has: Option<bool>,
+    pub module: Option<String>,
+    /// Hexadecimal, after `0x`.
+    pub offset: Option<String>,
+}
+
+/// A handler that came or went.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(
+    missing_docs,
+    reason = "the names are those that `archtrace events -o json` documents"
+)]
+pub struct Handler {
+    pub name: String,
+    pub interpreter: String,
+    pub flags: String,
+    pub arch: Option<String>,
 }
 
 impl Client {

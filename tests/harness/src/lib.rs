@@ -5,8 +5,9 @@
 
 pub mod binfmt;
 pub mod cases;
+pub mod cgroup;
 pub mod client;
-pub mod descriptor;
+pub mod launch;
 pub mod mount;
 pub mod process;
 pub mod usage;

@@ -73,6 +73,16 @@ impl Running {
             .with_context(|| format!("wait for {}", self.name))
     }
 
+    /// Waits until it ends.
+    ///
+    /// # Errors
+    /// If it cannot be waited for.
+    pub fn wait(&mut self) -> Result<ExitStatus> {
+        self.child
+            .wait()
+            .with_context(|| format!("wait for {}", self.name))
+    }
+
     /// Sends a signal to it alone.
     ///
     /// # Errors

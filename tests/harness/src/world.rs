@@ -1,5 +1,7 @@
 //! One node with an agent, a collector and an emulator: what a case acts in.
 
+mod questions;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write as _;
@@ -15,7 +17,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::binfmt::{self, Handler};
-use crate::client::{Client, Fact};
+use crate::client::Client;
 use crate::mount::Mount;
 use crate::process::Running;
 use crate::wait::eventually;
@@ -71,7 +73,7 @@ impl World {
         let native = Isa::native().context("there are no guests for this machine's CPU")?;
         let registry = binfmt::mount()?;
         let name = format!("archtrace-test-{}", std::process::id());
-        let handler = Handler::emulate(&name, native.foreign().ident(), &config.emulator)?;
+        let handler = Handler::emulate(&name, native.foreign().ident(), &config.emulator, "F")?;
         // A free port; somebody could take it before the collector does, which then says so.
         let listen = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let dir = tempfile::Builder::new()
@@ -143,33 +145,6 @@ impl World {
     /// If it was ended and not started again.
     pub fn agent(&mut self) -> Result<&mut Running> {
         self.agent.as_mut().context("the agent does not run")
-    }
-
-    /// What `archtrace nodes` says of this node.
-    ///
-    /// # Errors
-    /// If it is not listed.
-    pub fn node(&self) -> Result<Value> {
-        let nodes = self.client().ask(&["nodes"])?;
-        nodes
-            .into_iter()
-            .find(|node| node["node"] == NODE)
-            .context("the node is not listed")
-    }
-
-    /// Whether the kernel tells of every file of an exec (tiers 1 and 2), also of processes that
-    /// are gone a moment later.
-    ///
-    /// # Errors
-    /// If the node is not listed.
-    pub fn sees_headers(&self) -> Result<bool> {
-        let node = self.node()?;
-        let hooks = node["preflight"]["hooks"]
-            .as_array()
-            .context("the node has no hooks")?;
-        Ok(hooks
-            .iter()
-            .any(|hook| hook["name"] == "header" && hook["tier"] != 3))
     }
 
     /// Starts the collector on its store, and waits until it answers.
@@ -286,37 +261,6 @@ impl World {
     /// If it cannot be written.
     pub fn program(&self, name: impl AsRef<OsStr>, isa: Isa, program: Program) -> Result<PathBuf> {
         self.file(name, &build(isa, program))
-    }
-
-    /// Waits until there is exactly one fact of `binary` in `mode`, with this count.
-    ///
-    /// # Errors
-    /// If there is not, in time.
-    pub fn counted(
-        &self,
-        binary: &str,
-        mode: &str,
-        count: u64,
-        limit: Duration,
-    ) -> Result<(Fact, Duration)> {
-        let client = self.client();
-        eventually(limit, || {
-            let facts = client.facts(&["--mode", mode])?;
-            let mut facts = facts.into_iter().filter(|fact| fact.binary == binary);
-            let fact = facts
-                .next()
-                .with_context(|| format!("no {mode} fact of {binary}"))?;
-            ensure!(
-                facts.next().is_none(),
-                "more than one {mode} fact of {binary}"
-            );
-            ensure!(
-                fact.count == count,
-                "{} execs of {binary} were counted, {count} happened",
-                fact.count
-            );
-            Ok(fact)
-        })
     }
 
     fn url(&self) -> String {

@@ -1,7 +1,7 @@
 //! PID 1 of a virtual machine: prepares it, runs the cases, powers it off.
 //!
-//! Prints `case <name> ok|FAIL …` for each case, further lines that start with `    | ` where
-//! something failed, and `end passed=N failed=N` once all have run.
+//! Prints a line for each case (see `archtrace_harness::cases::run`), further lines that start with
+//! `    | ` where something failed, and `end passed=N failed=N tier=N` once all have run.
 
 mod loopback;
 mod machine;
@@ -12,10 +12,10 @@ use std::{fs, process};
 
 use anyhow::{Context as _, Result};
 use archtrace_harness::world::{Config, Place, World};
-use archtrace_harness::{cases, descriptor};
+use archtrace_harness::{cases, launch};
 
 fn main() -> ExitCode {
-    if let Err(error) = descriptor::serve() {
+    if let Err(error) = launch::serve() {
         eprintln!("{error:#}");
         return ExitCode::FAILURE;
     }
@@ -58,7 +58,8 @@ fn run() -> Result<()> {
             }
         }
     }
+    let tier = world.header_tier().unwrap_or(0);
     drop(world);
-    println!("end passed={passed} failed={failed}");
+    println!("end passed={passed} failed={failed} tier={tier}");
     Ok(())
 }

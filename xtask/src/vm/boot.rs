@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
 
-use super::{Arch, Machine};
+use super::{Arch, Cases, Machine};
 use crate::paths;
 
 /// A machine that is not done by then hangs: all cases take about two minutes, twice that where
@@ -21,7 +21,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(600);
 /// machine down, and nothing is lost.
 const LINES: usize = 64;
 
-/// Boots `machine` and returns how many cases passed and failed.
+/// Boots `machine` and returns what the cases showed.
 ///
 /// # Errors
 /// If QEMU cannot be started, or the machine ends or hangs before it has run all cases.
@@ -30,7 +30,7 @@ pub(super) fn boot(
     kernel: &Path,
     image: &Path,
     case: Option<&str>,
-) -> Result<(u32, u32)> {
+) -> Result<Cases> {
     let name = machine.name();
     let log = paths::logs().join(format!("vm-{}.log", name.replace(' ', "-")));
     let mut log_file = File::create(&log).with_context(|| format!("create {}", log.display()))?;
@@ -59,16 +59,18 @@ pub(super) fn boot(
         "the machine ended before all cases had run; its console is in {}",
         log.display()
     ));
+    let mut cases = Cases::default();
     loop {
         match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(line) => {
                 writeln!(log_file, "{line}")?;
                 // Firmware and kernel may have left a partial line before ours.
-                if let Some(at) = line.find("case ").or_else(|| line.find("    | ")) {
+                let at = line.find("case ").or_else(|| line.find("    | "));
+                if let Some(at) = at {
                     eprintln!("[{name}] {}", &line[at..]);
                 }
-                if let Some(counts) = line.strip_prefix("end ").and_then(parse_counts) {
-                    result = Ok(counts);
+                if cases.hear(&line[at.unwrap_or(0)..]) {
+                    result = Ok(std::mem::take(&mut cases));
                 }
             }
             Err(RecvTimeoutError::Timeout) => {
@@ -95,55 +97,31 @@ pub(super) fn boot(
     result
 }
 
-/// `passed=3 failed=0`
-fn parse_counts(text: &str) -> Option<(u32, u32)> {
-    let (passed, failed) = text.split_once(' ')?;
-    Some((
-        passed.strip_prefix("passed=")?.parse().ok()?,
-        failed.strip_prefix("failed=")?.parse().ok()?,
-    ))
-}
-
 fn qemu(machine: Machine, kernel: &Path, image: &Path, case: Option<&str>) -> Command {
     let (program, hardware, console): (_, &[&str], _) = match machine.arch {
-        // Multi-threaded translation crashed one boot in three. QEMU 7.2 now and then leaves
-        // garbage in the flags after CMPXCHG16B, on which a kernel of 6.12 dies of a double
-        // fault; without the feature it takes a lock instead.
+        // Multi-threaded translation crashed one boot in three.
         Arch::Amd64 => (
             "qemu-system-x86_64",
-            &[
-                "-M",
-                "q35",
-                "-cpu",
-                "max,-cx16",
-                "-accel",
-                "tcg,thread=single",
-            ],
+            &["-M", "q35", "-accel", "tcg,thread=single"],
             "ttyS0",
         ),
-        // The default algorithm for pointer authentication takes most of the time.
         Arch::Arm64 => (
             "qemu-system-aarch64",
-            &[
-                "-M",
-                "virt",
-                "-cpu",
-                "max,pauth-impdef=on",
-                "-accel",
-                "tcg,thread=multi",
-            ],
+            &["-M", "virt", "-accel", "tcg,thread=multi"],
             "ttyAMA0",
         ),
     };
     let mut line = format!(
-        "console={console} quiet loglevel=4 panic=-1 mitigations=off archtrace.tier={}",
-        machine.tier
+        "console={console} quiet loglevel=4 panic=-1 mitigations=off archtrace.tier={} {}",
+        machine.tier, machine.options
     );
     if let Some(case) = case {
         line.push_str(&format!(" archtrace.case={case}"));
     }
     let mut command = Command::new(program);
     command.args(hardware).args([
+        "-cpu",
+        machine.cpu,
         "-m",
         "1024",
         "-smp",

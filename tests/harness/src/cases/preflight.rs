@@ -2,11 +2,12 @@
 
 use anyhow::{Context as _, Result, ensure};
 
+use super::Outcome;
 use crate::world::World;
 
 /// Header and failure hook run in the tier that this kernel allows, and every hook was proven;
 /// but in tier 3 nothing sees headers.
-pub(super) fn hooks_are_proven(world: &mut World) -> Result<String> {
+pub(super) fn hooks_are_proven(world: &mut World) -> Result<Outcome> {
     let node = world.node()?;
     let hooks = node["preflight"]["hooks"]
         .as_array()
@@ -34,5 +35,5 @@ pub(super) fn hooks_are_proven(world: &mut World) -> Result<String> {
             );
         }
     }
-    Ok(told.join(" "))
+    Ok(Outcome::Pass(told.join(" ")))
 }

@@ -1,12 +1,16 @@
 //! What is known survives those who know it.
 
 use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use archtrace_guests::Program;
+use archtrace_guests::{Emulator, Program};
 
+use super::Outcome;
 use super::kinds::SOON;
+use crate::process::Running;
 use crate::wait::eventually;
 use crate::world::{World, run};
 
@@ -14,7 +18,7 @@ use crate::world::{World, run};
 const RECONNECT: Duration = Duration::from_secs(60);
 
 /// Execs that happen while the collector is down are told once it is back.
-pub(super) fn collector(world: &mut World) -> Result<String> {
+pub(super) fn collector(world: &mut World) -> Result<Outcome> {
     let program = world.program("collector-restarts", world.foreign(), Program::Exit(0))?;
     let binary = program.display().to_string();
     run(&program, 3)?;
@@ -31,11 +35,14 @@ pub(super) fn collector(world: &mut World) -> Result<String> {
         status["unexplained_gap"] == 0,
         "events went missing without a word: {status}"
     );
-    Ok(format!("exact {} ms after it was back", after.as_millis()))
+    Ok(Outcome::Pass(format!(
+        "exact {} ms after it was back",
+        after.as_millis()
+    )))
 }
 
 /// Facts of an agent that was killed are kept, and those of its successor added to them.
-pub(super) fn agent(world: &mut World) -> Result<String> {
+pub(super) fn agent(world: &mut World) -> Result<Outcome> {
     let program = world.program("agent-restarts", world.foreign(), Program::Exit(0))?;
     let binary = program.display().to_string();
     run(&program, 3)?;
@@ -45,6 +52,7 @@ pub(super) fn agent(world: &mut World) -> Result<String> {
     // Nobody looks, so these cannot be counted; that is what the loss says.
     run(&program, 2)?;
     world.counted(&binary, "emulated", 3, Duration::ZERO)?;
+    let older = Older::start(world)?;
     world.start_agent()?;
     let ((), after) = eventually(SOON, || {
         let more = losses(world)? - before;
@@ -53,11 +61,66 @@ pub(super) fn agent(world: &mut World) -> Result<String> {
     })?;
     run(&program, 4)?;
     world.counted(&binary, "emulated", 7, SOON)?;
-    Ok(format!("loss told after {} ms", after.as_millis()))
+    older.seen(world)?;
+    Ok(Outcome::Pass(format!(
+        "loss told after {} ms",
+        after.as_millis()
+    )))
+}
+
+/// Emulated processes that an agent finds when it starts.
+struct Older {
+    rows: Vec<(Running, PathBuf, &'static str)>,
+}
+
+impl Older {
+    fn start(world: &World) -> Result<Self> {
+        let claimed = world.program("older", world.foreign(), Program::Pause)?;
+        let loaded = world.program("older-direct", world.foreign(), Program::Pause)?;
+        let emulator = Program::Load(Emulator::Qemu);
+        let emulator = world.program("older-emulator", world.native(), emulator)?;
+        let mut by_itself = Command::new(&claimed);
+        let mut by_argument = Command::new(emulator);
+        by_argument.arg(&loaded);
+        let rows = vec![
+            (
+                Running::start("guest", &mut by_itself, None)?,
+                claimed,
+                "binfmt_misc",
+            ),
+            (
+                Running::start("emulator", &mut by_argument, None)?,
+                loaded,
+                "direct",
+            ),
+        ];
+        Ok(Self { rows })
+    }
+
+    /// They are alive and said to be emulated. Nobody saw their execs, so no count is expected.
+    fn seen(self, world: &World) -> Result<()> {
+        for (running, program, via) in self.rows {
+            let binary = program.display().to_string();
+            eventually(SOON, || {
+                let facts = world.client().facts(&["--mode", "emulated"])?;
+                let fact = facts.iter().find(|fact| fact.binary == binary);
+                let fact = fact.with_context(|| format!("no fact of {binary}"))?;
+                ensure!(
+                    fact.processes == 1
+                        && fact.via.as_deref() == Some(via)
+                        && fact.arch == world.foreign().as_str(),
+                    "it is told as {fact:?}"
+                );
+                Ok(())
+            })?;
+            drop(running);
+        }
+        Ok(())
+    }
 }
 
 /// Without the agent there is no program in the kernel, and nothing pinned.
-pub(super) fn nothing_left_attached(world: &mut World) -> Result<String> {
+pub(super) fn nothing_left_attached(world: &mut World) -> Result<Outcome> {
     let running = programs()?;
     ensure!(running > 0, "this cannot tell whether programs are loaded");
     world.kill_agent()?;
@@ -70,7 +133,7 @@ pub(super) fn nothing_left_attached(world: &mut World) -> Result<String> {
         ensure!(pinned.count() == 0, "something is pinned in /sys/fs/bpf");
     }
     world.start_agent()?;
-    Ok(format!("{running} programs before"))
+    Ok(Outcome::Pass(format!("{running} programs before")))
 }
 
 /// Losses of stage `agent_down`.
