@@ -460,10 +460,8 @@ pub mod stat {
     pub const PROVEN_FAILURE: u32 = 7;
     /// Failed execs whose return was missed (kretprobe), found at the task's next exec.
     pub const MISSED_RETURN: u32 = 8;
-    /// Emulators that were started directly, which no record told of.
-    pub const LOST_LOOK: u32 = 9;
     /// How many there are.
-    pub const COUNT: u32 = 10;
+    pub const COUNT: u32 = 9;
 }
 
 /// Hashes names for [`ident::HASHED`] keys: `bytes` zero-padded to whole words.

@@ -11,7 +11,7 @@ use crate::kernel::add;
 use crate::state::{CLAIMED, FOREIGN, HOT, NATIVE, NOT_FOUND, count};
 
 /// Least time between two records of one key.
-const RECORD_INTERVAL_NS: u64 = 1_000_000_000;
+pub(crate) const RECORD_INTERVAL_NS: u64 = 1_000_000_000;
 
 /// A record that is due: what it says of its counter, and where to note that it was sent.
 pub(crate) struct Due {

@@ -1,13 +1,12 @@
 //! An exec that succeeded.
 
-use archtrace_ebpf::abi::{CellKey, ident, mode, path_kind, stat};
+use archtrace_ebpf::abi::{CellKey, ident, mode, path_kind};
 use aya_ebpf::helpers::generated::bpf_get_current_cgroup_id;
 
 use crate::kernel::{FileId, Head, Read, file_id};
 use crate::record::{Facts, Name, Start};
 use crate::state::{
-    FLIGHTS, INSIDE, INTERPRETERS, Slot, anything_alive, config, count, is_emulator, keeps_inside,
-    scratch,
+    FLIGHTS, INSIDE, INTERPRETERS, Slot, anything_alive, config, is_emulator, keeps_inside, scratch,
 };
 use crate::{cells, names, pass, record, tasks};
 
@@ -85,8 +84,6 @@ pub(crate) fn on_exec<R: Read>(task: *const u8, bprm: *const u8) {
         };
         if record::send(Slot::Exec, &facts) {
             cells::told(due.sent_ns);
-        } else if key.mode == mode::DIRECT {
-            count(stat::LOST_LOOK);
         }
     }
     if key.mode == mode::EMULATED || key.mode == mode::DIRECT {

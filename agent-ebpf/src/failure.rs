@@ -3,6 +3,7 @@
 use archtrace_ebpf::abi::{CellKey, Flight, ident, mode, path_kind, stat};
 use aya_ebpf::helpers::generated::bpf_get_current_cgroup_id;
 
+use crate::cells::Due;
 use crate::kernel::{FileId, Head, Read, current, file_id, is_childs_of_agent};
 use crate::record::{Facts, Name, Start};
 use crate::state::{FLIGHTS, Slot, config, count, scratch};
@@ -74,22 +75,25 @@ pub(crate) fn on_syscall_return(filename: *const u8, ret: i64) {
                 return;
             };
             let inode = names::hash_user(scratch, config!(hash_seed), filename);
-            let (mode, ident) = (mode::FAILED, ident::HASHED);
-            (
-                CellKey {
-                    cgroup,
-                    inode,
-                    dev: 0,
-                    machine: 0,
-                    mode,
-                    ident,
-                },
-                Name::User(filename),
-            )
+            (hashed_key(cgroup, inode), Name::User(filename))
         }
     };
-    tell(key, (-ret) as i32, Start::Unknown, core::ptr::null(), name);
+    let (due, errno) = (cells::exec(&key), (-ret) as i32);
+    tell(due, key, errno, Start::Unknown, core::ptr::null(), name);
     pass::forget(task);
+}
+
+/// The key of a file that was not seen: `inode` is a hash of its name.
+#[inline(always)]
+fn hashed_key(cgroup: u64, inode: u64) -> CellKey {
+    CellKey {
+        cgroup,
+        inode,
+        dev: 0,
+        machine: 0,
+        mode: mode::FAILED,
+        ident: ident::HASHED,
+    }
 }
 
 /// ENOENT, and nothing was seen of the file. Every search along PATH makes some of these, so that they
@@ -101,28 +105,12 @@ fn not_found(filename: *const u8) {
     };
     // Apart from other failures of the same name.
     let inode = names::hash_user(scratch, !config!(hash_seed), filename);
-    let key = CellKey {
-        // SAFETY: no arguments, no preconditions.
-        cgroup: unsafe { bpf_get_current_cgroup_id() },
-        inode,
-        dev: 0,
-        machine: 0,
-        mode: mode::FAILED,
-        ident: ident::HASHED,
-    };
-    if let Some(due) = cells::not_found(&key) {
-        let facts = Facts {
-            key,
-            count: due.count,
-            errno: -ENOENT as i32,
-            head: Start::Unknown,
-            interp: core::ptr::null(),
-            name: Name::User(filename),
-        };
-        if record::send(Slot::Failure, &facts) {
-            cells::told(due.sent_ns);
-        }
-    }
+    // SAFETY: no arguments, no preconditions.
+    let key = hashed_key(unsafe { bpf_get_current_cgroup_id() }, inode);
+    let due = cells::not_found(&key);
+    let name = Name::User(filename);
+    let errno = -ENOENT as i32;
+    tell(due, key, errno, Start::Unknown, core::ptr::null(), name);
 }
 
 #[inline(always)]
@@ -164,7 +152,7 @@ fn refused<R: Read>(task: u64, bprm: *const u8, head: Head, errno: i32) {
             (key, Start::Pass(bprm), Name::Kernel { string, file })
         }
     };
-    tell(key, errno, start, interpreted, name);
+    tell(cells::exec(&key), key, errno, start, interpreted, name);
 }
 
 /// The name of a guest that was remembered; `filename` where that says it.
@@ -182,8 +170,8 @@ fn flight_name(flight: *const Flight, filename: *const u8) -> Name {
 }
 
 #[inline(always)]
-fn tell(key: CellKey, errno: i32, head: Start, interp: *const u8, name: Name) {
-    if let Some(due) = cells::exec(&key) {
+fn tell(due: Option<Due>, key: CellKey, errno: i32, head: Start, interp: *const u8, name: Name) {
+    if let Some(due) = due {
         let facts = Facts {
             key,
             count: due.count,

@@ -7,14 +7,12 @@ use aya_ebpf::helpers::generated::{
     bpf_probe_read_user,
 };
 
+use crate::cells::RECORD_INTERVAL_NS;
 use crate::kernel::{Probed, Read as _, add, current, file_id};
 use crate::state::{
     ILLEGAL, RECORDS, SignalScratch, TASKS, anything_alive, config, count, signal_scratch,
 };
 use crate::walk;
-
-/// Least time between two records of one key.
-const RECORD_INTERVAL_NS: u64 = 1_000_000_000;
 
 /// Smallest page; what starts within one and is cut at its end is read up to there.
 const PAGE: u64 = 4096;

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use archtrace_facts::arch::Arch;
-use archtrace_facts::elf::header::{ET_EXEC, Header};
+use archtrace_facts::elf::header::{ET_EXEC, Header, PT_INTERP};
 use archtrace_facts::elf::{Head, Ident, shebang};
 use archtrace_facts::maps;
 
@@ -158,8 +158,6 @@ pub(crate) fn mapped(proc: &Path, node: Arch, pid: u32) -> Mapped {
 
 /// Whether an ELF file is started by itself: it has fixed addresses, or asks for an interpreter.
 fn is_program(start: &[u8]) -> bool {
-    /// `p_type`: the path of the interpreter (elf(5)).
-    const PT_INTERP: u32 = 3;
     Header::of(start).is_some_and(|header| {
         header.kind == ET_EXEC
             || header

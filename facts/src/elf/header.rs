@@ -8,6 +8,8 @@ pub const ET_EXEC: u16 = 2;
 pub const ET_DYN: u16 = 3;
 /// `p_type`: a part of the file that is mapped.
 pub const PT_LOAD: u32 = 1;
+/// `p_type`: the path of the interpreter.
+pub const PT_INTERP: u32 = 3;
 /// `p_flags`: mapped so that it may be executed.
 pub const PF_X: u32 = 1;
 /// `p_flags`: mapped so that it may be written to.
