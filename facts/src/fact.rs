@@ -182,6 +182,8 @@ words! {
         FactTable = "fact_table",
         /// A file or process was not looked at: it hung, vanished, or too many waited for their turn.
         Inspection = "inspection",
+        /// Told without knowing whose it is: its cgroup, or with cgroup v1 its process, was gone.
+        Attribution = "attribution",
         /// No agent was attached.
         AgentDown = "agent_down",
     }

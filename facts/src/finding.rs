@@ -4,9 +4,11 @@
 //! and exports are made from it. An id never changes its meaning, and is never used again.
 
 mod catalogue;
+mod image;
 mod markdown;
 
 pub use catalogue::CATALOGUE;
+pub use image::{of_claim, of_foreign, of_image, really};
 pub use markdown::markdown;
 
 use crate::arch::Arch;
@@ -52,6 +54,18 @@ words! {
         PodNotCovered = "pod-not-covered",
         /// An agent sees less than it could.
         AgentDegraded = "agent-degraded",
+        /// An image's files are not for the platform that it claims.
+        MislabelledImage = "mislabelled-image",
+        /// An image, or a tree of files, is for another platform than the node's.
+        WrongPlatformImage = "wrong-platform-image",
+        /// An image has no variant for a platform that it should have.
+        MissingPlatform = "missing-platform",
+        /// A program in an image is for another architecture.
+        ForeignProgram = "foreign-program",
+        /// A library that programs would load is for another architecture.
+        ForeignLibrary = "foreign-library",
+        /// Another file of an image is for another architecture.
+        ForeignFile = "foreign-file",
     }
 }
 

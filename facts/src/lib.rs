@@ -17,10 +17,15 @@
 //! | [`verdict`] | the passes of one exec | native, compat, emulated or failed, and why |
 //! | [`finding`] | facts, events, nodes | what somebody should act on, and how |
 //! | [`fact`] | — | the vocabulary: facts, events, losses |
+//! | [`identity`] | a cgroup's path | the pod and container, or the systemd unit |
+//! | [`audit`] | the files of an image | those of another machine, and why they matter |
+//! | [`image`] | — | what an image claims to be for, and what its files are |
+//! | [`tar`] | the blocks of a tar archive | names, kinds and sizes of its entries |
 //! | [`aggregate`] | kernel counters and verdicts | facts with counts and times, and what changed |
 //! | [`isa`] | the bytes of an instruction | its name, and the extensions it needs |
 //! | [`cpu`] | `/proc/cpuinfo` | which CPU it is, and whether it has an extension |
 //! | [`sigill`] | an illegal instruction | the sentence that a person needs |
+//! | [`zip`] | the end of a file | where the entries of an archive are |
 //! | [`node`], [`report`] | — | what one agent tells of its node and sends to a collector |
 //! | [`fleet`] | — | what a collector answers about many nodes |
 //! | [`text`] | bytes of unknown encoding | printable text |
@@ -28,6 +33,7 @@
 
 pub mod aggregate;
 pub mod arch;
+pub mod audit;
 pub mod binfmt;
 pub mod cpu;
 pub mod elf;
@@ -36,6 +42,8 @@ pub mod fact;
 pub mod failure;
 pub mod finding;
 pub mod fleet;
+pub mod identity;
+pub mod image;
 pub mod isa;
 pub mod maps;
 pub mod mounts;
@@ -43,5 +51,7 @@ pub mod node;
 pub mod report;
 pub mod sandbox;
 pub mod sigill;
+pub mod tar;
 pub mod text;
 pub mod verdict;
+pub mod zip;

@@ -311,4 +311,126 @@ pub const CATALOGUE: &[Entry] = &[
             "Lockdown \"confidentiality\" forbids what the agent needs; \"integrity\" does not.",
         ],
     },
+    Entry {
+        id: Id::MislabelledImage,
+        severity: Severity::High,
+        title: "An image's files are not for the platform that it claims",
+        meaning: "The image says that it is for one platform, and what it runs, or most of its ELF \
+            files, are for another; or its index says another platform than its own configuration. \
+            Nodes of the claimed platform pull it, and then it fails with `exec format error` or runs \
+            under an emulator. Common: `docker build` on a machine of another architecture with \
+            `--platform` set for the result only, a base image pinned by the digest of one \
+            platform, a binary copied in from the build machine.",
+        evidence: &["image", "platform", "expected", "arch", "main"],
+        confirm: &[
+            "docker buildx imagetools inspect <image> --raw   # what the index says",
+            "crane config --platform <platform> <image>   # what the configuration says",
+            "crane export --platform <platform> <image> - | tar -xO <main> | od -An -tx1 -j18 -N2   # 3e 00 is amd64, b7 00 arm64",
+        ],
+        fix: &[
+            "Build each platform with `docker buildx build --platform <platform>`, on a machine of \
+                that platform or with a compiler for it (`$TARGETARCH`).",
+            "Pin base images by the digest of their index, not by that of one platform.",
+            "Check every `COPY` and download of a binary: it must choose by `$TARGETARCH`.",
+        ],
+    },
+    Entry {
+        id: Id::WrongPlatformImage,
+        severity: Severity::High,
+        title: "What should run here is for another platform",
+        meaning: "The image (or the root file system that was scanned) is for another architecture than \
+            the one it should run on. Its programs fail with `exec format error`, or run under an \
+            emulator if the node has one. An image of a single platform is pulled onto any node: the \
+            container runtime only looks for the right platform where there is an index.",
+        evidence: &["image", "platform", "arch", "expected", "node_arch"],
+        confirm: &[
+            "docker buildx imagetools inspect <image>   # is linux/<node_arch> among the platforms?",
+            "archtrace scan <path> --arch <arch>   # is it clean for the other architecture?",
+        ],
+        fix: &[
+            "Publish the image for both architectures under one tag.",
+            "Until then keep its pods on nodes of its own architecture: a required node affinity on \
+                `kubernetes.io/arch`.",
+            "If it was scanned for the wrong architecture, name the right one: `archtrace scan --arch`.",
+        ],
+    },
+    Entry {
+        id: Id::MissingPlatform,
+        severity: Severity::High,
+        title: "An image has no variant for a platform that it should have",
+        meaning: "The image's index names no manifest for the platform, or what was saved holds none of \
+            its files. Nodes of that platform cannot run it: the pull fails with `no match for \
+            platform in manifest`, or gets the variant of another architecture.",
+        evidence: &["image", "platform", "has"],
+        confirm: &[
+            "docker buildx imagetools inspect <image>",
+            "skopeo inspect --raw oci-archive:<path>",
+        ],
+        fix: &[
+            "Build for both: `docker buildx build --platform linux/amd64,linux/arm64`.",
+            "If each platform is saved and scanned by itself, say which one: `archtrace scan --arch \
+                arm64`, or `--platforms`.",
+            "Save all platforms: `docker buildx build --output type=oci`, `skopeo copy --all`, `ctr \
+                images export --all-platforms`.",
+        ],
+    },
+    Entry {
+        id: Id::ForeignProgram,
+        severity: Severity::High,
+        title: "A program in the image is for another architecture",
+        meaning: "The image's main program, or one in a directory of `PATH`, is an ELF file of another \
+            architecture. Whoever starts it gets `exec format error`, or an emulated process. Until \
+            then nothing tells of it: health checks, migrations and shutdown hooks run late or rarely.",
+        evidence: &["file", "arch", "expected", "role", "image", "platform"],
+        confirm: &[
+            "archtrace scan <path> --arch <expected> -o wide",
+            "od -An -tx1 -j18 -N2 <file>   # 3e 00 is amd64, b7 00 arm64",
+        ],
+        fix: &[
+            "Install the program for the image's architecture: by the package manager, or choose the \
+                download by `$TARGETARCH`.",
+            "Take it out, if nobody runs it.",
+        ],
+    },
+    Entry {
+        id: Id::ForeignLibrary,
+        severity: Severity::High,
+        title: "A library that programs would load is for another architecture",
+        meaning: "A shared library where the loader looks for some, an add-on of Node.js, an extension \
+            of a Python package, or the only native library of a jar or wheel is for another \
+            architecture. Loading it fails with `invalid ELF header`, `wrong ELF class`, \
+            `UnsatisfiedLinkError` or `ImportError`, as late as the code that needs it runs. Common: \
+            `node_modules` or `site-packages` copied from a build machine, a vendor's client that \
+            exists for amd64 only.",
+        evidence: &["file", "arch", "expected", "role", "image", "platform"],
+        confirm: &[
+            "archtrace scan <path> --arch <expected> -o wide",
+            "od -An -tx1 -j18 -N2 <file>   # 3e 00 is amd64, b7 00 arm64",
+            "unzip -l <jar> '*.so'   # what else is in it?",
+        ],
+        fix: &[
+            "Install dependencies inside of the image's own build (`npm ci`, `pip install`), for its \
+                platform, instead of copying them in.",
+            "Use a version of the package that has files for both architectures.",
+            "If the vendor has none for this architecture, keep the pod on nodes of the other one: a \
+                required node affinity on `kubernetes.io/arch`.",
+        ],
+    },
+    Entry {
+        id: Id::ForeignFile,
+        severity: Severity::Low,
+        title: "A file in the image is for another architecture",
+        meaning: "A program or library of another architecture, in a place where nothing looks for it by \
+            itself. It matters if something runs or loads it by its path: a plug-in, a bundled tool, an \
+            agent to be copied elsewhere.",
+        evidence: &["file", "arch", "expected", "role", "image", "platform"],
+        confirm: &[
+            "archtrace scan <path> --arch <expected> -o wide",
+            "od -An -tx1 -j18 -N2 <file>   # 3e 00 is amd64, b7 00 arm64",
+        ],
+        fix: &[
+            "Replace it by the file for the image's architecture, or put that one beside it.",
+            "Take it out, if nobody needs it.",
+        ],
+    },
 ];

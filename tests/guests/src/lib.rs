@@ -9,6 +9,7 @@ mod arm;
 mod arm64;
 mod elf;
 mod i386;
+pub mod zip;
 
 pub use elf::{Flaw, Ident, broken};
 

@@ -1,0 +1,7 @@
+//! Audits of real trees and archives.
+
+mod archives;
+mod hostile;
+mod limits;
+mod support;
+mod trees;

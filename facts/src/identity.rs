@@ -1,0 +1,94 @@
+//! Whose a cgroup is: a container of a pod, or a unit of systemd.
+
+mod cgroup;
+mod process;
+mod workload;
+
+use std::collections::BTreeMap;
+
+pub use cgroup::of_cgroup;
+pub use process::path_of_process;
+pub use workload::workload;
+
+use crate::arch::Arch;
+
+/// What is known of a cgroup's owner. Texts are printable, and empty where nothing is known; what the
+/// cgroup's path says comes first, names from the container runtime may follow later.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// Namespace of the pod.
+    pub namespace: String,
+    /// Name of the pod.
+    pub pod: String,
+    /// Name of the container; `pause` for the sandbox's own.
+    pub container: String,
+    /// UID of the pod as the kubelet knows it, with dashes; for a static pod the hash that its mirror
+    /// pod carries as the annotation `kubernetes.io/config.mirror`.
+    pub pod_uid: String,
+    /// Id of the container (of the sandbox, for its own), without the runtime's name.
+    pub container_id: String,
+    /// The systemd unit of a process of the host, such as `cron.service`.
+    pub unit: String,
+    /// The image, as the pod asks for it.
+    pub image: String,
+    /// What the image really is: the digest of its configuration, `sha256:` and 64 hex digits.
+    pub image_id: String,
+    /// The platform that the image claims to be for.
+    pub image_arch: Option<Arch>,
+    /// What the pod belongs to, as kind and name: `Deployment/api`, `DaemonSet/falcon`.
+    pub workload: String,
+    /// The pod's labels.
+    pub labels: BTreeMap<String, String>,
+    /// How often the container was started before (`metadata.attempt` of the CRI).
+    pub attempt: u32,
+    /// How the container, or the attempt before it, ended.
+    pub last_exit: Option<LastExit>,
+}
+
+impl Identity {
+    /// About how many bytes it takes in a message.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let Self {
+            namespace,
+            pod,
+            container,
+            pod_uid,
+            container_id,
+            unit,
+            image,
+            image_id,
+            image_arch: _,
+            workload,
+            labels,
+            attempt: _,
+            last_exit,
+        } = self;
+        let texts = [
+            namespace,
+            pod,
+            container,
+            pod_uid,
+            container_id,
+            unit,
+            image,
+            image_id,
+            workload,
+        ];
+        let labels = labels
+            .iter()
+            .map(|(key, value)| key.len() + value.len() + 8);
+        let reason = last_exit.as_ref().map_or(0, |exit| exit.reason.len());
+        // Tags, lengths and numbers take some 60.
+        60 + texts.iter().map(|text| text.len()).sum::<usize>() + labels.sum::<usize>() + reason
+    }
+}
+
+/// How a container ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastExit {
+    /// As the container runtime tells it.
+    pub code: i32,
+    /// Such as `Completed`, `Error`, `OOMKilled`, `StartError`; may be empty.
+    pub reason: String,
+}
