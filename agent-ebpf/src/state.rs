@@ -14,9 +14,9 @@ use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 
 use crate::kernel::add;
 
-/// Distinct native binaries x cgroups: 250 pods of some 30 binaries.
+/// Distinct native binaries x cgroups: 250 pods of 40 binaries, and a tenth for the node itself.
 #[map]
-pub(crate) static NATIVE: HashMap<CellKey, NativeCell> = HashMap::with_max_entries(8192, 0);
+pub(crate) static NATIVE: HashMap<CellKey, NativeCell> = HashMap::with_max_entries(11_264, 0);
 
 /// Counters of native binaries that are known already, one look each.
 #[map]
@@ -32,11 +32,11 @@ pub(crate) static FOREIGN: HashMap<CellKey, ForeignCell> = HashMap::with_max_ent
 
 /// Emulated tasks alive: a QEMU guest has two.
 #[map]
-pub(crate) static TASKS: HashMap<u64, TrackedTask> = HashMap::with_max_entries(8192, 0);
+pub(crate) static TASKS: HashMap<u64, TrackedTask> = HashMap::with_max_entries(4096, 0);
 
 /// Execs of foreign files between their first pass and their end.
 #[map]
-pub(crate) static FLIGHTS: HashMap<u64, Flight> = HashMap::with_max_entries(384, 0);
+pub(crate) static FLIGHTS: HashMap<u64, Flight> = HashMap::with_max_entries(320, 0);
 
 /// `linux_binprm` of execs that are inside `bprm_execve` (kretprobe only), by task. Those whose
 /// return was missed would stay; the least recent ones make room.

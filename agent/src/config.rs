@@ -75,6 +75,18 @@ struct Options {
     #[arg(long, value_name = "DIR", global = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     proc: Option<PathBuf>,
+    /// The container runtime's socket (CRI): a path, auto for containerd's or CRI-O's, or off [default: auto]
+    #[arg(long, value_name = "PATH", global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cri_socket: Option<String>,
+    /// Where the kubelet's logs are, whose names tell pods' names without a socket [default: /var/log]
+    #[arg(long, value_name = "DIR", global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_dir: Option<PathBuf>,
+    /// Whether images of containers are looked through for files of another architecture [default: true]
+    #[arg(long, value_name = "BOOL", global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_audit: Option<bool>,
     /// Log what the programs in the kernel say of themselves
     #[arg(long, global = true)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -101,17 +113,26 @@ pub struct Config {
     pub best_tier: u32,
     /// Where the node's procfs is mounted.
     pub proc: PathBuf,
+    /// The container runtime's socket: a path, `auto` or `off`.
+    pub cri_socket: String,
+    /// Where the kubelet's directories `pods` and `containers` of logs are.
+    pub log_dir: PathBuf,
+    /// Whether images of containers are looked through.
+    pub image_audit: bool,
     /// Whether the programs' own diagnostics are logged.
     pub kernel_log: bool,
 }
 
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 10] = [
     "collector",
     "node_name",
     "cluster",
     "log",
     "best_tier",
     "proc",
+    "cri_socket",
+    "log_dir",
+    "image_audit",
     "kernel_log",
 ];
 
@@ -127,6 +148,9 @@ impl Default for Config {
             log: "info".to_owned(),
             best_tier: 1,
             proc: PathBuf::from("/proc"),
+            cri_socket: "auto".to_owned(),
+            log_dir: PathBuf::from("/var/log"),
+            image_audit: true,
             kernel_log: false,
         }
     }

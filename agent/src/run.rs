@@ -6,11 +6,12 @@ use tonic::transport::Endpoint;
 
 use crate::AgentError;
 use crate::config::Config;
+use crate::enrich::names;
 use crate::sink::client::{self, Identity};
 use crate::sink::outbox::Outbox;
 use crate::source::sensor::Sensor;
 use crate::source::{compat, mounts, node, registry};
-use crate::watch::Watch;
+use crate::watch::{self, Watch};
 
 /// Watches and reports until SIGINT or SIGTERM. Must be called before any thread is started.
 ///
@@ -24,6 +25,9 @@ pub fn run(config: Config) -> Result<(), AgentError> {
         log: _,
         best_tier,
         proc,
+        cri_socket,
+        log_dir,
+        image_audit,
         kernel_log,
     } = config;
     let endpoint = Endpoint::from_shared(collector.clone()).map_err(|error| {
@@ -64,7 +68,17 @@ pub fn run(config: Config) -> Result<(), AgentError> {
         } else {
             None
         };
-        let watch = Watch::new(sensor, outbox.clone(), &identity.node, proc);
+        let Ok(socket) = cri_socket.parse();
+        let config = watch::Config {
+            proc,
+            names: names::Config {
+                socket,
+                logs: log_dir,
+                pace: names::Pace::default(),
+            },
+            image_audit,
+        };
+        let watch = Watch::new(sensor, outbox.clone(), &identity.node, config);
         tokio::select! {
             // Without the watching side the agent would be alive and blind: its end is ours.
             ended = watch.run() => ended.map_err(failed("watching the kernel")),

@@ -7,6 +7,7 @@ mod handlers;
 mod looks;
 mod losses;
 mod old;
+mod owners;
 mod records;
 mod sweep;
 
@@ -26,8 +27,11 @@ use self::direct::Direct;
 use self::handlers::{Changes, changed};
 use self::looks::{Looks, Scans};
 use self::losses::Losses;
+use self::owners::Launches;
+use crate::enrich::audits::Audits;
 use crate::enrich::cgroup::Cgroups;
 use crate::enrich::clock::Clock;
+use crate::enrich::names::{self, Names};
 use crate::readable;
 use crate::sink::outbox::Outbox;
 use crate::source::interpreters::Interpreters;
@@ -47,6 +51,16 @@ const REGISTRY_INTERVAL: Duration = Duration::from_secs(10);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 /// Records taken at once before others get their turn.
 const BATCH: usize = 256;
+
+/// Where the watching side looks.
+pub(crate) struct Config {
+    /// Where procfs is mounted.
+    pub(crate) proc: PathBuf,
+    /// Where names of pods come from.
+    pub(crate) names: names::Config,
+    /// Whether images are looked through.
+    pub(crate) image_audit: bool,
+}
 
 /// What the watching side keeps.
 pub(crate) struct Watch {
@@ -78,13 +92,24 @@ pub(crate) struct Watch {
     /// Whether emulated processes were alive at the last look.
     alive: bool,
     losses: Losses,
+    names: Names,
+    /// Questions for names that were dropped when it was last looked.
+    names_lost: u64,
+    audits: Audits,
+    launches: Launches,
     /// Cgroups that the last sweep did not find; gone for good if the next does not either.
     missing: HashSet<u64>,
 }
 
 impl Watch {
-    /// `proc` is where procfs is mounted.
-    pub(crate) fn new(sensor: Sensor, outbox: Outbox, node: &NodeInfo, proc: PathBuf) -> Self {
+    /// Has everything looked at that is there already. To be called within a runtime of tokio.
+    pub(crate) fn new(sensor: Sensor, outbox: Outbox, node: &NodeInfo, config: Config) -> Self {
+        let Config {
+            proc,
+            names,
+            image_audit,
+        } = config;
+        let audits = Audits::new(&proc, image_audit);
         let cgroups = Cgroups::new(&proc);
         let losses = Losses::new(sensor.attached_at);
         let mut watch = Self {
@@ -108,6 +133,10 @@ impl Watch {
             recorded: None,
             alive: false,
             losses,
+            names: Names::start(names),
+            names_lost: 0,
+            audits,
+            launches: Launches::new(),
             missing: HashSet::new(),
         };
         watch.tell_interpreters();
@@ -141,6 +170,8 @@ impl Watch {
                     self.ask_some_old();
                 }
                 (scan, answer) = self.scans.next() => self.take_scan(&scan, answer),
+                news = self.names.next() => self.take_news(news),
+                (image, outcome) = self.audits.next() => self.take_audit(&image, outcome),
                 () = until(self.direct.next()) => self.look_at_due(),
                 _ = foreign.tick() => {
                     if self.may_have_counted() {
@@ -172,7 +203,10 @@ impl Watch {
             match Item::split(&bytes) {
                 Some(Item::Exec(record, path)) => self.take_record(record, path, clock),
                 Some(Item::Signal(signal, path)) => self.take_signal(&signal, path),
-                Some(Item::Cgroup(made, path)) => self.cgroups.learn(made.id, path),
+                Some(Item::Cgroup(made, path)) => {
+                    let path = self.cgroups.learn(made.id, path);
+                    self.ask_owner(&path);
+                }
                 // Never seen; but whatever is dropped is counted.
                 None => self.losses.add(Stage::RingBuffer, 1),
             }
@@ -205,6 +239,7 @@ impl Watch {
         {
             tracing::warn!(error, "CPU time of live tasks was not sampled");
         }
+        self.look_after_owners();
         self.read_foreign();
     }
 }

@@ -1,5 +1,9 @@
 //! Commands and options.
 
+mod scan;
+
+pub(crate) use scan::{ScanArgs, is_scan};
+
 use std::time::Duration;
 
 use archtrace_facts::arch::Arch;
@@ -17,8 +21,10 @@ Examples:
   archtrace events --since 1h --kind failed_exec -o wide
   archtrace events --kind illegal_instruction  what died of SIGILL, and of which instruction
   archtrace facts --mode emulated,failed --arch arm64 -o json | jq .binary
+  archtrace images -o wide               which images hold files of another architecture
   archtrace nodes                        which nodes report, and how well they can watch
   archtrace doctor                       which hooks work on this machine, no collector needed
+  archtrace scan app.tar                 may this image run on arm64? no collector needed
 
 Output:
   -o json prints one object a line: times are RFC 3339 in UTC, cpu_seconds is a number, names that
@@ -30,7 +36,8 @@ Exit codes:
   0  the question was answered, be it with nothing
   1  something failed
   2  a bad option
-  3  the collector cannot be reached";
+  3  the collector cannot be reached
+  scan has its own: 0 clean, 2 findings, 1 failed or a bad option";
 
 /// Tells which processes run emulated, fail to start for their architecture, and where.
 #[derive(Debug, Parser)]
@@ -47,25 +54,48 @@ pub(crate) struct Args {
     )]
     pub(crate) server: String,
 
-    /// How to print: for people, for people with every column, or one JSON object a line
+    /// How to print: for people, for people with every column, one JSON object a line, or (scan only)
+    /// as SARIF
     #[arg(
-        short,
-        long,
+        short = 'o',
+        long = "output",
         global = true,
         value_name = "FORMAT",
         default_value = "table"
     )]
-    pub(crate) output: Output,
+    pub(crate) format: Format,
 
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
+/// What people may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Table,
+    Wide,
+    Json,
+    Sarif,
+}
+
+/// What every command can print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Output {
     Table,
     Wide,
     Json,
+}
+
+impl Format {
+    /// `None` for what only `scan` prints.
+    pub(crate) fn output(self) -> Option<Output> {
+        match self {
+            Self::Table => Some(Output::Table),
+            Self::Wide => Some(Output::Wide),
+            Self::Json => Some(Output::Json),
+            Self::Sarif => None,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -74,6 +104,9 @@ pub(crate) enum Command {
     Ask(Question),
     /// What an agent could watch on this machine, and why not better; needs root
     Doctor,
+    /// Which files of an image or a directory are for another architecture; for CI, and without a
+    /// collector
+    Scan(ScanArgs),
 }
 
 /// What a collector is asked.
@@ -86,6 +119,8 @@ pub(crate) enum Question {
     /// What happened: emulated and failed execs, illegal instructions, new and lost handlers of
     /// binfmt_misc, and what could not be told
     Events(EventsArgs),
+    /// Images of containers: what they claim to be for, and what their files are
+    Images(ImagesArgs),
     /// Which nodes report, and how well their agents can watch
     Nodes(NodesArgs),
     /// How the collector is, and what it has stored
@@ -145,6 +180,16 @@ pub(crate) struct EventsArgs {
     /// Only the newest so many
     #[arg(long, value_name = "NUMBER")]
     pub(crate) limit: Option<usize>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ImagesArgs {
+    /// Only those of containers on these nodes
+    #[arg(long = "node", value_name = "NAME", value_delimiter = ',')]
+    pub(crate) nodes: Vec<String>,
+    /// Only those whose name contains one of these
+    #[arg(value_name = "IMAGE")]
+    pub(crate) names: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]

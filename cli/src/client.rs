@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use archtrace_facts::fleet::{Filter, NodeEvent, NodeFact, NodeStatus, ServerStatus};
+use archtrace_facts::fleet::{Filter, FleetImage, NodeEvent, NodeFact, NodeStatus, ServerStatus};
 use archtrace_proto::convert::ConvertError;
 use archtrace_proto::v1;
 use archtrace_proto::v1::query_client::QueryClient;
@@ -98,6 +98,33 @@ impl Client {
             }
         }
         Ok(events)
+    }
+
+    /// All pages of images.
+    pub(crate) async fn images(
+        &self,
+        nodes: &[String],
+        names: &[String],
+    ) -> Result<Vec<FleetImage>, Failure> {
+        let mut images = Vec::new();
+        let mut page_token = String::new();
+        loop {
+            let request = v1::ListImagesRequest {
+                nodes: nodes.to_vec(),
+                names: names.to_vec(),
+                page_size: 0,
+                page_token,
+            };
+            let answer = self.query.clone().list_images(request).await;
+            let page = answer
+                .map_err(|status| Failure::of(&self.server, &status))?
+                .into_inner();
+            images.extend(self.read::<_, FleetImage>(page.images)?);
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                return Ok(images);
+            }
+        }
     }
 
     /// All pages of nodes.

@@ -3,11 +3,14 @@
 mod doctor;
 mod events;
 mod facts;
+mod images;
 mod nodes;
+mod scan;
 mod status;
 mod watch;
 
 use std::io::{self, Write as _};
+use std::process::ExitCode;
 
 use archtrace_facts::fleet::{Filter, NodeState};
 
@@ -15,17 +18,20 @@ use crate::args::{ArchArgs, Args, Command, Output, Place, Question};
 use crate::client::Client;
 use crate::failure::Failure;
 
-/// Runs the command.
-pub(crate) async fn run(args: Args) -> Result<(), Failure> {
+/// Runs the command, and says how well it went.
+pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
     let Args {
         server,
-        output,
+        format,
         command,
     } = args;
+    let output = || format.output().ok_or(Failure::Format);
     match command {
-        Command::Ask(question) => ask(&server, output, question).await,
-        Command::Doctor => doctor::doctor(output),
+        Command::Ask(question) => ask(&server, output()?, question).await?,
+        Command::Doctor => doctor::doctor(output()?)?,
+        Command::Scan(args) => return scan::scan(&args, format).await,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn ask(server: &str, output: Output, question: Question) -> Result<(), Failure> {
@@ -40,6 +46,7 @@ async fn ask(server: &str, output: Output, question: Question) -> Result<(), Fai
         Question::Emulated(args) => facts::emulated(&client, output, &args).await,
         Question::Facts(args) => facts::facts(&client, output, &args).await,
         Question::Events(args) => events::events(&client, output, &args).await,
+        Question::Images(args) => images::images(&client, output, &args).await,
         Question::Nodes(args) => nodes::nodes(&client, output, &args).await,
         Question::Status => status::status(&client, server, output).await,
     }

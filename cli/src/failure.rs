@@ -26,6 +26,10 @@ pub(crate) enum Failure {
     },
     #[error("this machine cannot be watched: {0}")]
     Machine(#[from] AgentError),
+    #[error("-o sarif is for archtrace scan only; this command prints table, wide or json")]
+    Format,
+    #[error("interrupted")]
+    Interrupted(u8),
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
 }
@@ -53,6 +57,9 @@ impl Failure {
         eprintln!("archtrace: {self}");
         match self {
             Self::Unreachable { .. } => 3.into(),
+            Self::Format => 2.into(),
+            // As shells tell of a signal.
+            Self::Interrupted(signal) => signal.saturating_add(128).into(),
             Self::Refused { .. } | Self::Answer { .. } | Self::Machine(_) | Self::Output(_) => {
                 ExitCode::FAILURE
             }

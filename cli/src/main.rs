@@ -17,8 +17,23 @@ use clap::Parser as _;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match commands::run(args::Args::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
+    let args = match args::Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return usage(&error),
+    };
+    match commands::run(args).await {
+        Ok(code) => code,
         Err(failure) => failure.report(),
+    }
+}
+
+/// Prints help, or what is wrong with the options. For a gate in CI, a bad option of `scan` must not
+/// look like findings.
+fn usage(error: &clap::Error) -> ExitCode {
+    // If nobody reads it, the code still says it.
+    let _ = error.print();
+    match error.exit_code() {
+        2 if args::is_scan(std::env::args_os().skip(1)) => ExitCode::FAILURE,
+        code => u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from),
     }
 }

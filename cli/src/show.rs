@@ -2,15 +2,18 @@
 
 pub(crate) mod human;
 mod json;
+mod sarif;
+pub(crate) mod scan;
 mod table;
 mod words;
 
 use std::fmt::Write as _;
 
-use archtrace_facts::fleet::{NodeEvent, NodeFact, NodeStatus, ServerStatus};
+use archtrace_facts::fleet::{FleetImage, NodeEvent, NodeFact, NodeStatus, ServerStatus};
 use serde::Serialize;
 
-use crate::args::Output;
+use self::scan::Target;
+use crate::args::{Format, Output};
 
 /// Which table facts go into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +40,14 @@ pub(crate) fn events(events: &[NodeEvent], output: Output) -> String {
     }
 }
 
+pub(crate) fn images(images: &[FleetImage], output: Output) -> String {
+    match output {
+        Output::Json => lines(images.iter().map(json::image)),
+        Output::Wide => table::images_wide(images),
+        Output::Table => table::images(images),
+    }
+}
+
 pub(crate) fn nodes(nodes: &[NodeStatus], output: Output) -> String {
     match output {
         Output::Json => lines(nodes.iter().map(json::node)),
@@ -49,6 +60,15 @@ pub(crate) fn status(status: &ServerStatus, server: &str, output: Output) -> Str
     match output {
         Output::Json => lines([json::status(status, server)].into_iter()),
         Output::Wide | Output::Table => table::status(status, server),
+    }
+}
+
+pub(crate) fn scan(targets: &[Target], format: Format) -> String {
+    match format {
+        Format::Json => lines(targets.iter().flat_map(json::scan)),
+        Format::Sarif => lines([sarif::log(targets)].into_iter()),
+        Format::Wide => table::scan_wide(targets),
+        Format::Table => table::scan(targets),
     }
 }
 

@@ -13,7 +13,7 @@ use archtrace_proto::v1;
 use tonic::{Request, Response, Status};
 
 use crate::ingest::MISSED_HEARTBEATS;
-use crate::store::{EventQuery, FactQuery, NodeQuery, Store, StoreError};
+use crate::store::{EventQuery, FactQuery, ImageQuery, NodeQuery, Store, StoreError};
 use page::{Page, limit};
 use token::Token;
 
@@ -112,6 +112,41 @@ impl<S: Store> v1::query_server::Query for Query<S> {
             .unwrap_or_default();
         Ok(Response::new(v1::ListEventsResponse {
             events,
+            next_page_token,
+        }))
+    }
+
+    async fn list_images(
+        &self,
+        request: Request<v1::ListImagesRequest>,
+    ) -> Result<Response<v1::ListImagesResponse>, Status> {
+        let v1::ListImagesRequest {
+            nodes,
+            names,
+            page_size,
+            page_token,
+        } = request.into_inner();
+        few("nodes", nodes.len())?;
+        few("names", names.len())?;
+        let question = token::question("images", &(&nodes, &names));
+        let after = Token::read(&page_token, question)?;
+        let limit = limit(page_size)?;
+        let query = ImageQuery {
+            nodes,
+            names,
+            after,
+            limit: limit + 1,
+        };
+        let images = self.store.images(query).await.map_err(unavailable)?;
+        let Page {
+            items: images,
+            next,
+        } = page::cut(&images, limit);
+        let next_page_token = next
+            .map(|cursor| cursor.write(question))
+            .unwrap_or_default();
+        Ok(Response::new(v1::ListImagesResponse {
+            images,
             next_page_token,
         }))
     }

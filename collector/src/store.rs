@@ -9,10 +9,11 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use archtrace_facts::fact::FactId;
-use archtrace_facts::fleet::{Filter, NodeEvent, NodeFact, NodeStatus, Totals};
+use archtrace_facts::fact::{Fact, FactId};
+use archtrace_facts::fleet::{Filter, FleetImage, NodeEvent, NodeFact, NodeStatus, Totals};
+use archtrace_facts::image::Image;
 use archtrace_facts::node::Preflight;
-use archtrace_facts::report::{EventBatch, Hello, NamedFact};
+use archtrace_facts::report::{EventBatch, Hello, Owner};
 
 /// Keeps what agents report. Whoever implements it passes the conformance tests.
 ///
@@ -52,6 +53,9 @@ pub trait Store: Send + Sync + 'static {
     /// Events, losses and changes of handlers, newest first.
     fn events(&self, query: EventQuery) -> impl Answer<Vec<(EventCursor, NodeEvent)>>;
 
+    /// Images, newest first by when they were first stored.
+    fn images(&self, query: ImageQuery) -> impl Answer<Vec<(ImageCursor, FleetImage)>>;
+
     /// Nodes, in the order in which they first reported.
     fn nodes(&self, query: NodeQuery) -> impl Answer<Vec<(NodeId, NodeStatus)>>;
 
@@ -83,18 +87,22 @@ pub struct Attached {
 }
 
 /// All facts that an agent has in its epoch.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {
     /// The agent's epoch.
     pub epoch: u64,
     /// The revision that these facts are.
     pub revision: u64,
     /// The facts.
-    pub facts: Vec<NamedFact>,
+    pub facts: Vec<Fact>,
+    /// Whose cgroups are; those of others stay as they are.
+    pub owners: Vec<Owner>,
+    /// Images of the node's containers; others stay as they are.
+    pub images: Vec<Image>,
 }
 
 /// A change of an agent's facts.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Delta {
     /// The agent's epoch.
     pub epoch: u64,
@@ -103,9 +111,13 @@ pub struct Delta {
     /// The revision that results.
     pub revision: u64,
     /// New and changed facts.
-    pub upserts: Vec<NamedFact>,
+    pub upserts: Vec<Fact>,
     /// Facts that the agent no longer keeps, after the upserts, which may hold their last numbers.
     pub removed: Vec<FactId>,
+    /// Whose cgroups are, new or changed.
+    pub owners: Vec<Owner>,
+    /// Images, new or with more that is known of them.
+    pub images: Vec<Image>,
 }
 
 /// Whether an update was applied.
@@ -148,6 +160,23 @@ pub struct FactQuery {
 /// Position of a fact in the order of [`Store::facts`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FactCursor(pub i64);
+
+/// Which images.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImageQuery {
+    /// Only those of containers on these nodes; of all if empty.
+    pub nodes: Vec<String>,
+    /// Only those of which a name contains one of these; all if empty.
+    pub names: Vec<String>,
+    /// Only what comes after this one.
+    pub after: Option<ImageCursor>,
+    /// At most this many.
+    pub limit: u32,
+}
+
+/// Position of an image in the order of [`Store::images`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImageCursor(pub i64);
 
 /// Which events, losses and changes of handlers.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,9 +3,12 @@
 use std::time::{Duration, SystemTime};
 
 use crate::arch::Arch;
-use crate::fact::Mode;
+use crate::fact::{Fact, Mode};
+use crate::finding;
+use crate::identity::Identity;
+use crate::image::Image;
 use crate::node::{NodeInfo, Preflight};
-use crate::report::{NamedFact, Record};
+use crate::report::Record;
 
 /// A condition holds if its list is empty or one of its values matches; all conditions must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,7 +37,9 @@ pub struct NodeFact {
     /// Instruction set of the node.
     pub node_arch: Arch,
     /// The fact; `count` and `cpu_ns` are sums over all epochs.
-    pub fact: NamedFact,
+    pub fact: Fact,
+    /// Whose its cgroup is.
+    pub identity: Identity,
     /// Whether the node's agent reports now. `processes` is 0 otherwise.
     pub current: bool,
 }
@@ -54,6 +59,36 @@ pub struct NodeEvent {
     pub sequence: u64,
     /// What it is.
     pub record: Record,
+    /// Whose the cgroup of an event is; of losses and changes of handlers nothing.
+    pub identity: Identity,
+}
+
+/// An image, and where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FleetImage {
+    /// What is known of it.
+    pub image: Image,
+    /// How many nodes have containers of it, by their instruction set.
+    pub nodes: Vec<(Arch, u64)>,
+    /// When one of them last told of it.
+    pub last_seen: SystemTime,
+}
+
+impl FleetImage {
+    /// The findings that it is on the nodes it is on: each once, in the order of the catalogue.
+    #[must_use]
+    pub fn findings(&self) -> Vec<finding::Id> {
+        let image = &self.image;
+        let on = |node| match &image.audit {
+            Some(audit) => finding::of_image(image.arch, node, audit),
+            None => finding::of_claim(image.arch, node),
+        };
+        let nodes = self.nodes.iter().map(|(arch, _)| Some(*arch));
+        let mut ids: Vec<_> = nodes.flat_map(on).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
 }
 
 /// How sure the collector is of a node.

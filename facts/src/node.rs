@@ -50,6 +50,8 @@ pub struct Preflight {
     pub binfmt: String,
     /// Pods whose processes run under another kernel, so that nothing of them is seen.
     pub uncovered: Vec<Uncovered>,
+    /// Where names of pods come from, or why from nowhere; a sentence.
+    pub names: String,
 }
 
 /// A sandbox that hides what runs inside of it.

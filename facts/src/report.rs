@@ -3,6 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use crate::fact::{Event, EventKind, Fact, FactId, HandlerChangeKind, Loss};
+use crate::identity::Identity;
+use crate::image::Image;
 use crate::node::{Handler, NodeInfo, Preflight};
 
 /// The first thing an agent says on a stream.
@@ -49,10 +51,32 @@ pub struct StateUpdate {
     /// The revision that the facts have afterwards.
     pub revision: u64,
     /// New and changed facts.
-    pub upserts: Vec<NamedFact>,
+    pub upserts: Vec<Fact>,
     /// Facts the agent no longer keeps, after the upserts, which may hold their last numbers. Seen
     /// again in the same epoch, they count from zero, and the collector adds that to what it has.
     pub removed: Vec<FactId>,
+    /// Whose cgroups are, where more is known than their paths say. Facts and events name their cgroup;
+    /// who it belongs to may be told before or after them, and stays known when the cgroup is gone.
+    pub owners: Vec<Owner>,
+    /// Images of the node's containers, new or with more that is known of them.
+    pub images: Vec<Image>,
+}
+
+/// Whose a cgroup is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Path of the cgroup, as in [`crate::fact::FactKey::cgroup`].
+    pub cgroup: String,
+    /// Who.
+    pub identity: Identity,
+}
+
+impl Owner {
+    /// About how many bytes it takes in a message.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.cgroup.len() + self.identity.weight()
+    }
 }
 
 /// Which part of a [`StateUpdate`] this is.
@@ -79,13 +103,9 @@ pub struct EventBatch {
 
 /// One entry of an event stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all records are events, which are the largest"
-)]
 pub enum Record {
     /// Something happened.
-    Event(NamedEvent),
+    Event(Event),
     /// Something was not delivered.
     Loss(ReportedLoss),
     /// A handler of `binfmt_misc` came or went.
@@ -101,35 +121,6 @@ pub struct HandlerChange {
     pub kind: HandlerChangeKind,
     /// The handler.
     pub handler: Handler,
-}
-
-/// The Kubernetes names of a container; empty until they are known.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Names {
-    /// Namespace of the pod.
-    pub namespace: String,
-    /// Name of the pod.
-    pub pod: String,
-    /// Name of the container.
-    pub container: String,
-}
-
-/// A fact and where it belongs in Kubernetes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NamedFact {
-    /// The fact.
-    pub fact: Fact,
-    /// Whose.
-    pub names: Names,
-}
-
-/// An event and where it belongs in Kubernetes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NamedEvent {
-    /// The event.
-    pub event: Event,
-    /// Whose.
-    pub names: Names,
 }
 
 /// A [`Loss`] as it is passed on. The stage is a word and not a [`crate::fact::Stage`], so that a newer
@@ -184,7 +175,7 @@ impl Record {
     #[must_use]
     pub fn weight(&self) -> usize {
         match self {
-            Self::Event(NamedEvent { event, .. }) => event.weight(),
+            Self::Event(event) => event.weight(),
             Self::Loss(loss) => 100 + loss.stage.len(),
             Self::Handler(change) => change.handler.weight(),
         }
@@ -194,7 +185,7 @@ impl Record {
     #[must_use]
     pub fn time(&self) -> SystemTime {
         match self {
-            Self::Event(NamedEvent { event, .. }) => event.time,
+            Self::Event(event) => event.time,
             Self::Loss(loss) => loss.until,
             Self::Handler(change) => change.time,
         }
@@ -204,7 +195,7 @@ impl Record {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Event(NamedEvent { event, .. }) => event.kind.as_str(),
+            Self::Event(event) => event.kind.as_str(),
             Self::Loss(_) => "loss",
             Self::Handler(change) => change.kind.as_str(),
         }

@@ -5,15 +5,19 @@
 //! the field. Words of a newer peer that this build does not know are errors too (so a collector is
 //! upgraded before its agents), except those that may well become more and have a general one to
 //! fall back to: stages of losses pass as they are, causes of failures become `other`, and ways to
-//! an emulator `direct`. Facts that differ in nothing but such words are then one and the same.
+//! an emulator `direct`, roles of files `other`. Facts that differ in nothing but such words are then one and the same.
 
 mod event;
 mod fact;
+mod identity;
+mod image;
 mod ingest;
 mod instruction;
 mod node;
 mod query;
 
+pub use identity::{decode_identity, encode_identity};
+pub use image::{decode_image, encode_image};
 pub use instruction::{decode_instruction, encode_instruction};
 pub use node::{
     decode_handler, decode_node, decode_preflight, encode_handler, encode_node, encode_preflight,
@@ -120,6 +124,14 @@ fn to_texts(field: &str, texts: Vec<String>) -> Result<Vec<String>, ConvertError
 fn to_word<T: FromStr<Err: fmt::Display>>(field: &str, text: &str) -> Result<T, ConvertError> {
     text.parse()
         .map_err(|error: T::Err| ConvertError::new(field, error.to_string()))
+}
+
+/// A word whose absence is the empty text.
+fn some_word<T: FromStr<Err: fmt::Display>>(
+    field: &str,
+    text: &str,
+) -> Result<Option<T>, ConvertError> {
+    (!text.is_empty()).then(|| to_word(field, text)).transpose()
 }
 
 /// Refuses a list that is longer than any honest peer's.

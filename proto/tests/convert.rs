@@ -3,24 +3,29 @@
 use std::time::{Duration, SystemTime};
 
 use archtrace_facts::arch::Arch;
+use archtrace_facts::audit::{Audit, Foreign, Role, Skip};
 use archtrace_facts::elf::{Class, Data, Ident};
 use archtrace_facts::fact::{
     Cause, Event, EventKind, Fact, FactId, FactKey, HandlerChangeKind, IllegalInstruction, Mode,
     Origin, Via,
 };
-use archtrace_facts::fleet::{Filter, NodeEvent, NodeFact, NodeState, NodeStatus, ServerStatus};
+use archtrace_facts::fleet::{
+    Filter, FleetImage, NodeEvent, NodeFact, NodeState, NodeStatus, ServerStatus,
+};
+use archtrace_facts::identity::{Identity, LastExit};
+use archtrace_facts::image::Image;
 use archtrace_facts::node::{Handler, HookReport, NodeInfo, Preflight, Uncovered};
 use archtrace_facts::report::{
-    EventBatch, HandlerChange, Hello, NamedEvent, NamedFact, Names, Record, ReportedLoss,
-    StateUpdate, UpdateKind, Welcome,
+    EventBatch, HandlerChange, Hello, Owner, Record, ReportedLoss, StateUpdate, UpdateKind, Welcome,
 };
 use archtrace_facts::text::escape;
 use archtrace_proto::convert::{
-    ConvertError, decode_handler, decode_instruction, decode_node, decode_preflight,
-    encode_handler, encode_instruction, encode_preflight,
+    ConvertError, decode_handler, decode_identity, decode_image, decode_instruction, decode_node,
+    decode_preflight, encode_handler, encode_identity, encode_image, encode_instruction,
+    encode_preflight,
 };
 use archtrace_proto::v1;
-use proptest::collection::vec;
+use proptest::collection::{btree_map, vec};
 use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -44,8 +49,54 @@ fn arch() -> impl Strategy<Value = Arch> {
 }
 
 prop_compose! {
-    fn names()(namespace in text(), pod in text(), container in text()) -> Names {
-        Names { namespace, pod, container }
+    fn identity()(
+        words in vec(text(), 9),
+        image_arch in of(arch()),
+        labels in btree_map(text(), text(), 0..4),
+        attempt: u32,
+        last_exit in of((any::<i32>(), text())),
+    ) -> Identity {
+        let [namespace, pod, container, pod_uid, container_id, unit, image, image_id, workload] =
+            std::array::from_fn(|i| words[i].clone());
+        let last_exit = last_exit.map(|(code, reason)| LastExit { code, reason });
+        Identity {
+            namespace, pod, container, pod_uid, container_id, unit, image, image_id, image_arch,
+            workload, labels, attempt, last_exit,
+        }
+    }
+}
+
+prop_compose! {
+    fn owner()(cgroup in text(), identity in identity()) -> Owner {
+        Owner { cgroup, identity }
+    }
+}
+
+prop_compose! {
+    fn audit()(
+        expected in arch(),
+        numbers: [u64; 3],
+        elf in vec((arch(), any::<u64>()), 0..3),
+        main in of((text(), arch())),
+        foreign in vec((text(), arch(), select(Role::ALL)), 0..3),
+        skipped in vec((select(Skip::ALL), any::<u64>()), 0..3),
+    ) -> Audit {
+        let [files, bytes, more_foreign] = numbers;
+        let foreign = foreign.into_iter().map(|(path, arch, role)| Foreign { path, arch, role });
+        Audit { expected, files, bytes, elf, main, foreign: foreign.collect(), more_foreign, skipped }
+    }
+}
+
+prop_compose! {
+    fn image()(
+        id in text(),
+        names in vec(text(), 0..3),
+        arch in of(arch()),
+        os in text(),
+        variant in text(),
+        audit in of(audit()),
+    ) -> Image {
+        Image { id: format!("sha256:{id}"), names, arch, os, variant, audit }
     }
 }
 
@@ -75,9 +126,8 @@ prop_compose! {
         cpu_ns: u64,
         first_seen in time(),
         last_seen in time(),
-        names in names(),
-    ) -> NamedFact {
-        NamedFact { fact: Fact { key, count, processes, cpu_ns, first_seen, last_seen }, names }
+    ) -> Fact {
+        Fact { key, count, processes, cpu_ns, first_seen, last_seen }
     }
 }
 
@@ -97,9 +147,8 @@ prop_compose! {
         errno: i32,
         count: u64,
         instruction in of(instruction()),
-        names in names(),
     ) -> Record {
-        Record::Event(NamedEvent { event: Event { time, kind, pid, comm, key, errno, count, instruction }, names })
+        Record::Event(Event { time, kind, pid, comm, key, errno, count, instruction })
     }
 }
 
@@ -179,7 +228,7 @@ prop_compose! {
             reasons: lines.clone(),
         };
         let pod = Uncovered { cgroup: words[2].clone(), runtime: words[3].clone() };
-        Preflight { hooks: vec![hook], missing: lines, handlers, binfmt: words[1].clone(), uncovered: vec![pod] }
+        Preflight { hooks: vec![hook], missing: lines, handlers, binfmt: words[1].clone(), uncovered: vec![pod], names: words[0].clone() }
     }
 }
 
@@ -194,17 +243,30 @@ where
 
 proptest! {
     #[test]
-    fn facts_come_back(fact in fact(), cluster in text(), node_arch in arch(), current: bool) {
+    fn facts_come_back(
+        fact in fact(),
+        identity in identity(),
+        cluster in text(),
+        node_arch in arch(),
+        current: bool,
+    ) {
         prop_assert_eq!(back::<_, v1::Fact>(&fact), Ok(fact.clone()));
-        let fact = NodeFact { node: cluster.clone(), cluster, node_arch, fact, current };
+        let fact = NodeFact { node: cluster.clone(), cluster, node_arch, fact, identity, current };
         prop_assert_eq!(back::<_, v1::NodeFact>(&fact), Ok(fact));
     }
 
     #[test]
-    fn events_come_back(record in record(), stream_id: u64, sequence: u64, node in text(), node_arch in arch()) {
+    fn events_come_back(
+        record in record(),
+        identity in identity(),
+        stream_id: u64,
+        sequence: u64,
+        node in text(),
+        node_arch in arch(),
+    ) {
         let batch = EventBatch { stream_id, first_sequence: sequence, records: vec![record.clone(); 2] };
         prop_assert_eq!(back::<_, v1::EventBatch>(&batch), Ok(batch));
-        let event = NodeEvent { cluster: node.clone(), node, node_arch, stream_id, sequence, record };
+        let event = NodeEvent { cluster: node.clone(), node, node_arch, stream_id, sequence, record, identity };
         prop_assert_eq!(back::<_, v1::NodeEvent>(&event), Ok(event));
     }
 
@@ -214,6 +276,8 @@ proptest! {
         prop_assert_eq!(decode_handler(&encode_handler(&handler)), Ok(handler));
         let _ = decode_instruction(&bytes);
         let _ = decode_handler(&bytes);
+        let _ = decode_identity(&bytes);
+        let _ = decode_image(&bytes);
     }
 
     #[test]
@@ -222,10 +286,25 @@ proptest! {
         numbers: [u64; 3],
         upserts in vec(fact(), 0..3),
         removed in vec(any::<[u8; 16]>().prop_map(FactId), 0..3),
+        owners in vec(owner(), 0..3),
+        images in vec(image(), 0..3),
     ) {
         let [epoch, base_revision, revision] = numbers;
-        let update = StateUpdate { kind, epoch, base_revision, revision, upserts, removed };
+        let update = StateUpdate { kind, epoch, base_revision, revision, upserts, removed, owners, images };
         prop_assert_eq!(back::<_, v1::StateUpdate>(&update), Ok(update));
+    }
+
+    #[test]
+    fn owners_and_images_come_back(
+        identity in identity(),
+        image in image(),
+        nodes in vec((arch(), any::<u64>()), 0..3),
+        last_seen in time(),
+    ) {
+        prop_assert_eq!(decode_identity(&encode_identity(&identity)), Ok(identity));
+        prop_assert_eq!(decode_image(&encode_image(&image)), Ok(image.clone()));
+        let image = FleetImage { image, nodes, last_seen };
+        prop_assert_eq!(back::<_, v1::FleetImage>(&image), Ok(image));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What peers send that are hostile, older or newer: refused with a reason, or understood.
 
-use archtrace_facts::fact::{Cause, FactKey, Via};
+use archtrace_facts::fact::{Cause, Fact, FactKey, Via};
 use archtrace_facts::node::{NodeInfo, Preflight};
-use archtrace_facts::report::{EventBatch, Hello, NamedFact, Record, StateUpdate};
+use archtrace_facts::report::{EventBatch, Hello, Record, StateUpdate};
 use archtrace_proto::v1;
 
 fn before_1970(fact: &mut v1::Fact) {
@@ -62,8 +62,12 @@ fn errors_name_the_field() {
             "upserts[0].first_seen: is no time between the years 1970 and 2262",
         ),
         (
-            |fact| fact.pod = "\x1b[31m".to_owned(),
-            "upserts[0].pod: holds characters that are not printable; write them as \\xNN",
+            |fact| {
+                if let Some(key) = &mut fact.key {
+                    key.cgroup = "\x1b[31m".to_owned();
+                }
+            },
+            "upserts[0].key.cgroup: holds characters that are not printable; write them as \\xNN",
         ),
         (
             |fact| fact.key.iter_mut().for_each(|key| key.mode = 9),
@@ -241,7 +245,7 @@ fn an_older_agent_is_understood() {
     // As agents sent it that knew of no ways to an emulator, with the id they gave it.
     let id = 0x6ba5_e5ae_fee2_b133_b129_b874_7e4f_7cdf_u128;
     let fact = fact(v1::ExecutionMode::Emulated, 0, 0, id.to_be_bytes());
-    let NamedFact { fact, .. } = fact.try_into().expect("complete");
+    let fact: Fact = fact.try_into().expect("complete");
     assert_eq!(fact.key.via, Some(Via::BinfmtMisc));
     let event = v1::Event {
         time: at(1),
@@ -279,7 +283,7 @@ fn words_of_a_newer_agent_become_general_ones() {
             ..Default::default()
         };
         let update = StateUpdate::try_from(update).expect("taken");
-        let key = &update.upserts[0].fact.key;
+        let key = &update.upserts[0].key;
         assert_eq!((key.cause, key.via), (cause_here, via_here));
         let batch = v1::EventBatch {
             records: vec![v1::EventRecord {
@@ -291,6 +295,6 @@ fn words_of_a_newer_agent_become_general_ones() {
         let [Record::Event(event)] = &batch.records[..] else {
             panic!("{batch:?}")
         };
-        assert_eq!(&event.event.key, key);
+        assert_eq!(&event.key, key);
     }
 }

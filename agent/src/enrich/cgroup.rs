@@ -1,4 +1,7 @@
 //! From a cgroup's id to its path.
+//!
+//! The kernel counts by cgroups of v2. Where v1 is mounted too, containers may be known to that only, and
+//! all share one cgroup of v2; then the process itself is asked, as long as it is there.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs;
@@ -7,6 +10,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use archtrace_facts::identity::{Identity, of_cgroup, path_of_process};
 use archtrace_facts::mounts;
 use archtrace_facts::text::escape;
 
@@ -28,6 +32,8 @@ pub(crate) struct Cgroups {
     proc: PathBuf,
     /// Where it is mounted; `None` on a node that has only v1.
     root: Option<PathBuf>,
+    /// Where hierarchies of v1 are mounted.
+    v1: Vec<PathBuf>,
     known: HashMap<u64, String>,
     /// Those that were made while the agent watched, in that order: they may be gone by the time that
     /// somebody asks, and are kept for a while.
@@ -38,12 +44,11 @@ pub(crate) struct Cgroups {
 impl Cgroups {
     /// Finds the hierarchy; `proc` is where procfs is mounted.
     pub(crate) fn new(proc: &Path) -> Self {
-        let root = fs::read(proc.join("self/mountinfo"))
-            .ok()
-            .and_then(|mounts| mount_point(&mounts));
+        let mounts = fs::read(proc.join("self/mountinfo")).unwrap_or_default();
         Self {
             proc: proc.to_owned(),
-            root,
+            root: mount_points(&mounts, b"cgroup2").next(),
+            v1: mount_points(&mounts, b"cgroup").collect(),
             known: HashMap::new(),
             made: VecDeque::new(),
             walked: None,
@@ -55,17 +60,38 @@ impl Cgroups {
         self.root.is_some()
     }
 
-    /// A cgroup was made; `path` is its path in the hierarchy.
-    pub(crate) fn learn(&mut self, id: u64, path: &[u8]) {
+    /// Whether a cgroup of v2 may not say whose a process is.
+    pub(crate) fn has_v1(&self) -> bool {
+        !self.v1.is_empty()
+    }
+
+    /// A cgroup was made; `path` is its path in the hierarchy. Returns that in printable form.
+    pub(crate) fn learn(&mut self, id: u64, path: &[u8]) -> String {
         if self.made.len() >= MAX_MADE {
             self.made.pop_front();
         }
-        self.made.push_back((id, readable(path)));
+        let path = readable(path);
+        self.made.push_back((id, path.clone()));
+        path
     }
 
     /// The path of the cgroup `id` (inode of its directory), in which process `pid` was seen.
     /// `None` if it is gone and was never looked at before.
-    pub(crate) fn path(&mut self, id: u64, pid: u32) -> Option<String> {
+    pub(crate) fn path(&mut self, id: u64, pid: u32) -> Option<Found> {
+        let path = self.path_in_v2(id, pid);
+        let told = path.as_deref().map(of_cgroup).unwrap_or_default();
+        if !self.has_v1() || told != Identity::default() {
+            return path.map(Found::Surely);
+        }
+        // Only the process knows.
+        let content = fs::read(self.proc.join(pid.to_string()).join("cgroup"));
+        match content.ok().and_then(|content| path_of_process(&content)) {
+            Some(path) => Some(Found::Surely(path)),
+            None => path.map(Found::Perhaps),
+        }
+    }
+
+    fn path_in_v2(&mut self, id: u64, pid: u32) -> Option<String> {
         if let Some(path) = self.known.get(&id) {
             return Some(path.clone());
         }
@@ -94,16 +120,21 @@ impl Cgroups {
     /// The file that lists the processes of the cgroup `id`, in which process `pid` was seen.
     pub(crate) fn procs_file(&mut self, id: u64, pid: u32) -> Option<PathBuf> {
         let path = self.path(id, pid)?;
-        self.procs_at(&path)
+        self.procs_at(path.as_str())
     }
 
-    fn procs_at(&self, path: &str) -> Option<PathBuf> {
+    /// The file that lists the processes of the cgroup at `path`.
+    pub(crate) fn procs_at(&self, path: &str) -> Option<PathBuf> {
         // An unknown cgroup is not the root of all.
         if path.is_empty() {
             return None;
         }
-        let directory = self.root.as_deref()?.join(path.trim_start_matches('/'));
-        Some(directory.join("cgroup.procs"))
+        let at = |root: &PathBuf| root.join(path.trim_start_matches('/')).join("cgroup.procs");
+        let v1 = || self.v1.iter().map(at).find(|procs| procs.exists());
+        match self.root.as_ref().map(at) {
+            Some(procs) if self.v1.is_empty() || procs.exists() => Some(procs),
+            v2 => v1().or(v2),
+        }
     }
 
     /// Id and path of the cgroup that a process is in now.
@@ -111,7 +142,7 @@ impl Cgroups {
         let path = self.of_process(pid)?;
         let id = inode(self.root.as_deref()?, &path)?;
         self.remember(id, &path);
-        Some((id, self.known.get(&id)?.clone()))
+        Some((id, self.path(id, pid)?.into_path()))
     }
 
     /// Looks at the whole hierarchy and forgets what is gone. The ids that exist; `None` where
@@ -157,6 +188,29 @@ impl Cgroups {
     }
 }
 
+/// Where something was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// In this cgroup.
+    Surely(String),
+    /// In this cgroup of v2; with v1 it may have been in any, and its process is gone.
+    Perhaps(String),
+}
+
+impl Found {
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Self::Surely(path) | Self::Perhaps(path) => path,
+        }
+    }
+
+    pub(crate) fn into_path(self) -> String {
+        match self {
+            Self::Surely(path) | Self::Perhaps(path) => path,
+        }
+    }
+}
+
 fn readable(path: &[u8]) -> String {
     let path = path.strip_prefix(b"/").unwrap_or(path);
     format!("/{}", escape(path))
@@ -168,10 +222,10 @@ fn inode(root: &Path, path: &[u8]) -> Option<u64> {
     fs::metadata(path).ok().map(|metadata| metadata.ino())
 }
 
-/// Where cgroup v2 is mounted.
-fn mount_point(mounts: &[u8]) -> Option<PathBuf> {
+/// Where file systems of this kind are mounted.
+fn mount_points(mounts: &[u8], kind: &'static [u8]) -> impl Iterator<Item = PathBuf> {
     mounts::parse(mounts)
-        .find(|mount| &*mount.fs_type == b"cgroup2")
+        .filter(move |mount| &*mount.fs_type == kind)
         .map(|mount| PathBuf::from(std::ffi::OsStr::from_bytes(&mount.point)))
 }
 
@@ -197,7 +251,7 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                mount_point(mounts.as_bytes()),
+                mount_points(mounts.as_bytes(), b"cgroup2").next(),
                 expected.map(PathBuf::from),
                 "{mounts}"
             );
@@ -225,17 +279,59 @@ mod tests {
             Some((id("system.slice"), "/system.slice".to_owned()))
         );
         assert_eq!(
-            cgroups.path(id("system.slice"), 8).as_deref(),
+            cgroups
+                .path(id("system.slice"), 8)
+                .as_ref()
+                .map(Found::as_str),
             Some("/system.slice")
         );
-        assert_eq!(cgroups.path(id(""), 8).as_deref(), Some("/"));
+        assert_eq!(
+            cgroups.path(id(""), 8).as_ref().map(Found::as_str),
+            Some("/")
+        );
         let odd = id("system.slice/cron\n.service");
         assert_eq!(
-            cgroups.path(odd, 8).as_deref(),
+            cgroups.path(odd, 8).as_ref().map(Found::as_str),
             Some(r"/system.slice/cron\x0a.service")
         );
         assert_eq!(cgroups.path(u64::MAX, 8), None);
         cgroups.learn(u64::MAX, b"/gone");
-        assert_eq!(cgroups.path(u64::MAX, 8).as_deref(), Some("/gone"));
+        assert_eq!(
+            cgroups.path(u64::MAX, 8).as_ref().map(Found::as_str),
+            Some("/gone")
+        );
+    }
+
+    #[test]
+    fn with_v1_the_process_tells() {
+        const ID: &str = "5f3a9d0c5f3a9d0c5f3a9d0c5f3a9d0c5f3a9d0c5f3a9d0c5f3a9d0c5f3a9d0c";
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let (root, proc) = (dir.path().join("unified"), dir.path().join("proc"));
+        let (pids, container) = (dir.path().join("pids"), format!("/kubepods/podu/{ID}"));
+        fs::create_dir_all(&root).expect("made");
+        fs::create_dir_all(pids.join(&container[1..])).expect("made");
+        fs::write(pids.join(&container[1..]).join("cgroup.procs"), "7\n").expect("written");
+        for process in ["self", "7"] {
+            fs::create_dir_all(proc.join(process)).expect("made");
+        }
+        let mountinfo = format!(
+            "1 1 0:1 / {} rw - cgroup2 none rw\n2 1 0:2 / {} rw - cgroup none rw,pids\n",
+            root.display(),
+            pids.display()
+        );
+        fs::write(proc.join("self/mountinfo"), mountinfo).expect("written");
+        let lines = format!("8:pids:{container}\n0::/\n");
+        fs::write(proc.join("7/cgroup"), lines).expect("written");
+        let mut cgroups = Cgroups::new(&proc);
+        let id = fs::metadata(&root).expect("made").ino();
+        assert_eq!(cgroups.path(id, 7), Some(Found::Surely(container.clone())));
+        assert_eq!(cgroups.of(7), Some((id, container.clone())));
+        // This one is gone.
+        assert_eq!(cgroups.path(id, 8), Some(Found::Perhaps("/".to_owned())));
+        assert!(cgroups.exists(&container));
+        assert!(!cgroups.exists("/kubepods/podu"));
+        // What v2 says goes first.
+        cgroups.learn(99, container.as_bytes());
+        assert_eq!(cgroups.path(99, 8), Some(Found::Surely(container)));
     }
 }

@@ -7,11 +7,13 @@ use archtrace_facts::aggregate::Table;
 use archtrace_facts::node::Preflight;
 use tokio::sync::Notify;
 
+use super::owners::Owners;
 use super::queue::Queue;
 
 /// What both sides share. Locked for short pieces of work, never across an await.
 pub(crate) struct Contents {
     pub(crate) table: Table<CellKey>,
+    pub(crate) owners: Owners,
     pub(crate) events: Queue,
     pub(crate) preflight: Preflight,
 }
@@ -30,6 +32,7 @@ impl Outbox {
     pub(crate) fn new(preflight: Preflight) -> Self {
         let contents = Contents {
             table: Table::new(MAX_FACTS),
+            owners: Owners::default(),
             events: Queue::new(),
             preflight,
         };

@@ -4,7 +4,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use archtrace_facts::fact::{Event, Loss, Stage};
-use archtrace_facts::report::{HandlerChange, NamedEvent, Names, Record, how_many_fit};
+use archtrace_facts::report::{HandlerChange, Record, how_many_fit};
 
 /// Records that wait for their acknowledgement. At most one event per second and binary is made,
 /// so that this holds minutes of a busy node; a record is some 500 bytes.
@@ -35,10 +35,7 @@ impl Queue {
 
     /// Takes an event, or counts it as lost.
     pub(crate) fn push_event(&mut self, event: Event) {
-        self.push(Record::Event(NamedEvent {
-            event,
-            names: Names::default(),
-        }));
+        self.push(Record::Event(event));
     }
 
     /// Takes a change of a handler, or counts it as lost.

@@ -3,10 +3,8 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use archtrace_facts::fact::Fact;
-use archtrace_facts::report::{
-    EventBatch, Hello, NamedFact, Names, StateUpdate, UpdateKind, Welcome, how_many_fit,
-};
+use archtrace_facts::aggregate::Changes;
+use archtrace_facts::report::{EventBatch, Hello, StateUpdate, UpdateKind, Welcome, how_many_fit};
 use archtrace_proto::convert::ConvertError;
 use archtrace_proto::v1::agent_ingest_client::AgentIngestClient;
 use archtrace_proto::v1::sync_request::Message as Request;
@@ -21,6 +19,7 @@ use tonic::transport::Channel;
 use super::backoff::Backoff;
 use super::client::Identity;
 use super::outbox::Outbox;
+use super::owners::Batch;
 
 /// Why a stream ended.
 #[derive(Debug, thiserror::Error)]
@@ -149,7 +148,9 @@ impl Session<'_> {
             Some(Response::Ack(ack)) => {
                 if ack.revision == self.revision {
                     self.state_pending = false;
-                    self.outbox.lock().table.confirm();
+                    let mut contents = self.outbox.lock();
+                    contents.table.confirm();
+                    contents.owners.confirm();
                 }
                 if self
                     .events_pending
@@ -173,17 +174,25 @@ impl Session<'_> {
     /// comes up meanwhile goes together with the next.
     async fn send_changes(&mut self) -> Result<(), SessionError> {
         if !self.state_pending {
-            let changes = {
+            let news = {
                 let mut contents = self.outbox.lock();
-                contents
-                    .table
-                    .has_changes()
-                    .then(|| contents.table.take_changes(MAX_BYTES))
+                let news = contents.table.has_changes() || contents.owners.has_changes();
+                news.then(|| {
+                    // Names first: few, and what people look for.
+                    let (owners, weight) = contents.owners.take_changes(MAX_BYTES);
+                    let changes = match MAX_BYTES.checked_sub(weight) {
+                        Some(rest) if contents.table.has_changes() => {
+                            contents.table.take_changes(rest)
+                        }
+                        _ => Changes::default(),
+                    };
+                    (changes, owners)
+                })
             };
-            if let Some(changes) = changes {
+            if let Some((changes, owners)) = news {
                 let base = self.revision;
                 self.revision += 1;
-                self.send_state(UpdateKind::Delta, base, changes.upserts, changes.removed)
+                self.send_state(UpdateKind::Delta, base, changes, owners)
                     .await?;
             }
         }
@@ -203,19 +212,33 @@ impl Session<'_> {
     }
 
     async fn send_snapshot(&mut self) -> Result<(), SessionError> {
-        let facts = self.outbox.lock().table.take_snapshot();
+        let (facts, owners) = {
+            let mut contents = self.outbox.lock();
+            let owners = contents.owners.take_snapshot(MAX_BYTES);
+            (contents.table.take_snapshot(), owners)
+        };
         self.revision += 1;
-        let mut rest = facts.as_slice();
+        for part in owners {
+            self.send_state(UpdateKind::SnapshotChunk, 0, Changes::default(), part)
+                .await?;
+        }
+        let mut rest = facts;
         loop {
             let fit = how_many_fit(MAX_BYTES, rest.iter().map(|fact| fact.key.weight()));
-            let (chunk, more) = rest.split_at(fit);
-            if more.is_empty() {
-                return self
-                    .send_state(UpdateKind::SnapshotEnd, 0, chunk.to_vec(), Vec::new())
-                    .await;
+            let more = rest.split_off(fit);
+            let chunk = Changes {
+                upserts: rest,
+                removed: Vec::new(),
+            };
+            let kind = if more.is_empty() {
+                UpdateKind::SnapshotEnd
+            } else {
+                UpdateKind::SnapshotChunk
+            };
+            self.send_state(kind, 0, chunk, Batch::default()).await?;
+            if kind == UpdateKind::SnapshotEnd {
+                return Ok(());
             }
-            self.send_state(UpdateKind::SnapshotChunk, 0, chunk.to_vec(), Vec::new())
-                .await?;
             rest = more;
         }
     }
@@ -224,21 +247,21 @@ impl Session<'_> {
         &mut self,
         kind: UpdateKind,
         base_revision: u64,
-        facts: Vec<Fact>,
-        removed: Vec<archtrace_facts::fact::FactId>,
+        changes: Changes,
+        owners: Batch,
     ) -> Result<(), SessionError> {
         self.state_pending = true;
-        let upserts = facts.into_iter().map(|fact| NamedFact {
-            fact,
-            names: Names::default(),
-        });
+        let Changes { upserts, removed } = changes;
+        let Batch { owners, images } = owners;
         let update = StateUpdate {
             kind,
             epoch: self.identity.epoch,
             base_revision,
             revision: self.revision,
-            upserts: upserts.collect(),
+            upserts,
             removed,
+            owners,
+            images,
         };
         self.send(Request::State((&update).into())).await
     }

@@ -109,6 +109,7 @@ impl Sensor {
             handlers: Vec::new(),
             binfmt: String::new(),
             uncovered: Vec::new(),
+            names: String::new(),
         };
         describe_registry(&mut preflight, &registry);
         Ok(Self {

@@ -77,7 +77,7 @@ impl Watch {
         // The key of an emulator that was started directly is of the emulator's own file.
         let ident = ident_of(&signal.key).filter(|_| signal.key.mode == mode::EMULATED);
         known.unwrap_or_else(|| FactKey {
-            cgroup: self.cgroup_of(signal),
+            cgroup: self.cgroup_of(signal.key.cgroup, signal.pid),
             binary: String::new(),
             path_resolved: false,
             arch: ident.map_or(Arch::Unknown, Arch::of),
@@ -91,7 +91,7 @@ impl Watch {
     fn native_key(&mut self, signal: &Signal, name: &Name, ident: Option<Ident>) -> FactKey {
         let arch = ident.map_or(self.node, Arch::of);
         FactKey {
-            cgroup: self.cgroup_of(signal),
+            cgroup: self.cgroup_of(signal.key.cgroup, signal.pid),
             binary: escape(name.path.as_os_str().as_bytes()),
             path_resolved: name.resolved,
             arch,
@@ -104,12 +104,6 @@ impl Watch {
             via: None,
             cause: None,
         }
-    }
-
-    fn cgroup_of(&mut self, signal: &Signal) -> String {
-        self.cgroups
-            .path(signal.key.cgroup, signal.pid)
-            .unwrap_or_default()
     }
 }
 

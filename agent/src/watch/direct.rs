@@ -292,7 +292,7 @@ impl Watch {
             Via::Direct
         };
         FactKey {
-            cgroup: self.cgroups.path(look.cgroup, look.pid).unwrap_or_default(),
+            cgroup: self.cgroup_of(look.cgroup, look.pid),
             binary: escape(binary.as_os_str().as_bytes()),
             path_resolved: binary.is_absolute(),
             arch,

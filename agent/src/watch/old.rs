@@ -42,6 +42,7 @@ impl Watch {
 
     pub(super) fn take_old(&mut self, pid: u32, old: Old) {
         let (cgroup, cgroup_path) = self.cgroups.of(pid).unwrap_or_default();
+        self.ask_owner(&cgroup_path);
         self.see_sandbox(&old.comm, &old.exe, &cgroup_path);
         let Some(guest) = old.guest else {
             let scan = Scan {

@@ -47,10 +47,7 @@ impl Watch {
             }
         }
         let clock = Clock::look();
-        let cgroup = self
-            .cgroups
-            .path(record.key.cgroup, record.pid)
-            .unwrap_or_default();
+        let cgroup = self.cgroup_of(record.key.cgroup, record.pid);
         if record.key.mode == mode::NATIVE {
             self.see_native(record, &name, &cgroup);
         }

@@ -48,6 +48,7 @@ impl Watch {
         drop(contents);
         self.missing = missing;
         self.sweep_sandboxes();
+        self.outbox.lock().owners.sweep();
         // Those that nobody has executed since the agent came are found again if somebody does.
         let gone: Vec<_> = self.emulators.difference(&files).copied().collect();
         for file in gone {

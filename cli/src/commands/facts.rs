@@ -79,6 +79,6 @@ pub(super) async fn facts(
 
 async fn ask(client: &Client, filter: &Filter, running: bool) -> Result<Vec<NodeFact>, Failure> {
     let mut facts = client.facts(filter, running).await?;
-    facts.sort_by_cached_key(|fact| Reverse(fact.fact.fact.last_seen));
+    facts.sort_by_cached_key(|fact| Reverse(fact.fact.last_seen));
     Ok(facts)
 }

@@ -2,17 +2,23 @@
 
 mod events;
 mod facts;
+mod images;
 mod nodes;
+mod scan;
 
 pub(super) use events::{events, events_wide};
 pub(super) use facts::{facts, facts_wide};
+pub(super) use images::{images, images_wide};
 pub(super) use nodes::{nodes, nodes_wide, status};
+pub(super) use scan::{scan, scan_wide};
 
 use std::io::IsTerminal as _;
 
 use archtrace_facts::fact::{EventKind, FactKey, Mode};
+use archtrace_facts::finding::Severity;
 use archtrace_facts::fleet::NodeState;
-use archtrace_facts::report::{NamedEvent, Record};
+use archtrace_facts::identity::Identity;
+use archtrace_facts::report::Record;
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table};
 
 /// A table, with colour if that is wanted.
@@ -68,7 +74,7 @@ impl Listing {
     pub(super) fn kind(&self, record: &Record) -> Cell {
         let cell = Cell::new(record.kind());
         match record {
-            Record::Event(NamedEvent { event, .. }) => match event.kind {
+            Record::Event(event) => match event.kind {
                 EventKind::EmulatedExec => self.colour(cell, Color::Yellow),
                 EventKind::FailedExec | EventKind::IllegalInstruction => {
                     self.colour(cell, Color::Red)
@@ -84,6 +90,18 @@ impl Listing {
         match state {
             NodeState::Reporting => self.colour(cell, Color::Green),
             NodeState::Stale => self.colour(cell, Color::Red),
+        }
+    }
+
+    pub(super) fn severity(&self, severity: Option<Severity>) -> Cell {
+        self.by_severity(severity.map_or("", Severity::as_str), severity)
+    }
+
+    /// A text in the colour of a severity.
+    pub(super) fn by_severity(&self, text: impl ToString, severity: Option<Severity>) -> Cell {
+        match severity.and_then(scan::colour) {
+            Some(colour) => self.colour(Cell::new(text), colour),
+            None => Cell::new(text),
         }
     }
 
@@ -119,4 +137,30 @@ fn binary(key: &FactKey) -> String {
     } else {
         format!("{} (as given)", key.binary)
     }
+}
+
+/// Where something runs, as shortly as it can be told: a pod and its container, or a systemd unit.
+fn place(identity: &Identity) -> String {
+    let Identity {
+        namespace,
+        pod,
+        container,
+        pod_uid,
+        container_id,
+        unit,
+        ..
+    } = identity;
+    if !pod.is_empty() {
+        return format!("{namespace}/{pod} {container}")
+            .trim_end()
+            .to_owned();
+    }
+    if !pod_uid.is_empty() {
+        return format!("pod {pod_uid}");
+    }
+    if !container_id.is_empty() {
+        let short = container_id.get(..12).unwrap_or(container_id);
+        return format!("container {short}");
+    }
+    unit.clone()
 }

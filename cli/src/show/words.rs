@@ -3,21 +3,39 @@
 use archtrace_facts::fact::{
     Cause, Event, EventKind, FactKey, HandlerChangeKind, Mode, Origin, Via,
 };
+use archtrace_facts::fleet::NodeEvent;
+use archtrace_facts::identity::Identity;
 use archtrace_facts::node::Handler;
-use archtrace_facts::report::{HandlerChange, NamedEvent, Record, ReportedLoss};
+use archtrace_facts::report::{HandlerChange, Record, ReportedLoss};
 
 use super::human::{count, duration, errno, hex};
 
 /// One sentence, without a full stop.
-pub(super) fn sentence(record: &Record) -> String {
-    match record {
-        Record::Event(NamedEvent { event, .. }) => match event.kind {
-            EventKind::EmulatedExec => emulated(&event.key),
-            EventKind::FailedExec => failed(&event.key, event.errno),
-            EventKind::IllegalInstruction => illegal(event),
+pub(super) fn sentence(event: &NodeEvent) -> String {
+    match &event.record {
+        Record::Event(what) => match what.kind {
+            EventKind::EmulatedExec => emulated(&what.key) + &label(what, &event.identity),
+            EventKind::FailedExec => failed(&what.key, what.errno) + &label(what, &event.identity),
+            EventKind::IllegalInstruction => illegal(what),
         },
         Record::Handler(HandlerChange { kind, handler, .. }) => changed(*kind, handler),
         Record::Loss(loss) => lost(loss),
+    }
+}
+
+/// What the image's label has to do with it: a file that is not what the image claims to hold was put
+/// there by mistake; an image that claims to be for another machine was pulled by mistake.
+fn label(event: &Event, identity: &Identity) -> String {
+    let arch = event.key.arch;
+    match (identity.image_arch, event.key.cause) {
+        (Some(claimed), None | Some(Cause::ForeignElf | Cause::MissingEmulator)) => {
+            if claimed == arch {
+                format!("; its image is for {claimed}")
+            } else {
+                format!("; its image claims to be for {claimed}")
+            }
+        }
+        _ => String::new(),
     }
 }
 

@@ -107,7 +107,8 @@ fn fields_of_facts_have_a_fixed_order() {
     let collector = Collector::filled();
     let text = printed(&collector, &["facts", "-o", "json"]);
     let expected = "node node_arch namespace pod container cgroup binary arch mode emulator count \
-        processes cpu_seconds first_seen last_seen path_resolved cause cluster current via";
+        processes cpu_seconds first_seen last_seen path_resolved cause cluster current via pod_uid container_id \
+        unit image image_id image_arch workload restart_attempt last_exit_code last_exit_reason labels app";
     assert_eq!(
         fields(&text),
         expected.split_whitespace().collect::<Vec<_>>()
@@ -125,7 +126,7 @@ fn fields_of_facts_have_a_fixed_order() {
     assert_eq!(fact["via"], "binfmt_misc");
     assert_eq!(
         (&fact["pod"], &fact["emulator"]),
-        (&"".into(), &"/usr/bin/qemu-aarch64".into())
+        (&"api-7c9".into(), &"/usr/bin/qemu-aarch64".into())
     );
     let time = fact["last_seen"].as_str().expect("a text");
     assert!(time.ends_with('Z') && time.contains('T'), "{time}");
@@ -145,7 +146,8 @@ fn fields_of_events_have_a_fixed_order() {
     let collector = Collector::filled();
     let text = printed(&collector, &["events", "-o", "json"]);
     let expected = "node time kind pid comm binary arch cause errno emulator namespace pod container \
-        cgroup path_resolved cluster count via instruction handler message";
+        cgroup path_resolved cluster count via instruction handler message pod_uid container_id \
+        unit image image_id image_arch workload restart_attempt last_exit_code last_exit_reason labels app";
     assert_eq!(
         fields(&text),
         expected.split_whitespace().collect::<Vec<_>>()
@@ -342,4 +344,79 @@ fn nothing_is_explained_on_stderr() {
         let told = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
         assert!(told.contains(words), "{args:?}: {told}");
     }
+}
+
+#[test]
+fn everything_has_its_pod_and_image() {
+    let collector = Collector::filled();
+    for command in ["facts", "events", "emulated"] {
+        let all = objects(
+            &collector,
+            &[command, "--namespace", "pay", "--pod", "api-7c9"],
+        );
+        assert!(!all.is_empty());
+        for object in &all {
+            for (field, value) in [
+                ("namespace", "pay"),
+                ("pod", "api-7c9"),
+                ("container", "hsm"),
+                ("pod_uid", "8a8d"),
+                ("container_id", "0123456789abcdef"),
+                ("image", "registry/hsm:1"),
+                ("image_id", "sha256:77"),
+                ("image_arch", "arm64"),
+                ("workload", "Deployment/api"),
+                ("last_exit_reason", "StartError"),
+            ] {
+                assert_eq!(object[field], value, "{command}: {object}");
+            }
+            let numbers = (&object["restart_attempt"], &object["last_exit_code"]);
+            assert_eq!(numbers, (&2.into(), &255.into()), "{command}");
+        }
+        assert!(
+            printed(&collector, &[command]).contains("pay/api-7c9 hsm"),
+            "{command}"
+        );
+    }
+}
+
+#[test]
+fn images_tell_what_their_files_are() {
+    let collector = Collector::filled();
+    let images = objects(&collector, &["images", "hsm"]);
+    let image = &images[0];
+    for (pointer, value) in [
+        ("/image_id", "sha256:77".into()),
+        ("/images/0", "registry/hsm:1".into()),
+        ("/image_arch", "arm64".into()),
+        ("/nodes/amd64", 1.into()),
+        ("/main_arch", "amd64".into()),
+        ("/elf/amd64", 2.into()),
+        ("/foreign/1/path", "/app/a.jar!/libx.so".into()),
+        ("/foreign/1/role", "jar_entry".into()),
+        ("/more_foreign", 3.into()),
+        ("/complete", false.into()),
+        ("/skipped/too_deep", 1.into()),
+    ] {
+        assert_eq!(
+            image.pointer(pointer),
+            Some::<&Value>(&value),
+            "{pointer}: {image}"
+        );
+    }
+    let table = printed(&collector, &["images"]);
+    assert!(
+        table.contains("amd64 /bin/hsm") && table.contains("amd64 2, arm64 1"),
+        "{table}"
+    );
+    let wide = printed(&collector, &["images", "-o", "wide"]);
+    for said in [
+        "amd64 /app/a.jar!/libx.so (jar_entry)",
+        "and 3 more",
+        "1 too_deep",
+    ] {
+        assert!(wide.contains(said), "{said}: {wide}");
+    }
+    let none = collector.archtrace(&["images", "no-such-image"]);
+    { none }.assert().success().stdout("");
 }

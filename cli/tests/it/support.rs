@@ -6,13 +6,14 @@ use archtrace_collector::serve;
 use archtrace_collector::store::sqlite::SqliteStore;
 use archtrace_collector::store::{Snapshot, Store as _};
 use archtrace_facts::arch::Arch;
+use archtrace_facts::audit::{Audit, Foreign, Role, Skip};
 use archtrace_facts::fact::{
     Cause, Event, EventKind, Fact, FactKey, IllegalInstruction, Mode, Via,
 };
+use archtrace_facts::identity::{Identity, LastExit};
+use archtrace_facts::image::Image;
 use archtrace_facts::node::{Handler, HookReport, NodeInfo, Preflight, Uncovered};
-use archtrace_facts::report::{
-    EventBatch, Hello, NamedEvent, NamedFact, Names, Record, ReportedLoss,
-};
+use archtrace_facts::report::{EventBatch, Hello, Owner, Record, ReportedLoss};
 use assert_cmd::Command;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -110,25 +111,21 @@ pub(crate) fn key(binary: &str, arch: Arch, mode: Mode) -> FactKey {
 }
 
 /// Ended, `hours` ago, and came to its emulator in another way than by `binfmt_misc`.
-fn build(hours: u64) -> NamedFact {
+fn build(hours: u64) -> Fact {
     let mut fact = fact(key("/bin/old", Arch::Arm64, Mode::Emulated), 0, hours);
-    fact.fact.key.via = Some(Via::Build);
+    fact.key.via = Some(Via::Build);
     fact
 }
 
-fn fact(key: FactKey, processes: u64, hours: u64) -> NamedFact {
+fn fact(key: FactKey, processes: u64, hours: u64) -> Fact {
     let (first_seen, last_seen) = (ago(hours + 1), ago(hours));
-    let fact = Fact {
+    Fact {
         key,
         count: 1234,
         processes,
         cpu_ns: 1_500_000_000,
         first_seen,
         last_seen,
-    };
-    NamedFact {
-        fact,
-        names: Names::default(),
     }
 }
 
@@ -150,10 +147,63 @@ pub(crate) fn event(
         count: 5,
         instruction,
     };
-    Record::Event(NamedEvent {
-        event,
-        names: Names::default(),
-    })
+    Record::Event(event)
+}
+
+/// Whose the cgroup of all facts and events is.
+fn owner() -> Owner {
+    Owner {
+        cgroup: "/kubepods/x".to_owned(),
+        identity: Identity {
+            namespace: "pay".to_owned(),
+            pod: "api-7c9".to_owned(),
+            container: "hsm".to_owned(),
+            pod_uid: "8a8d".to_owned(),
+            container_id: "0123456789abcdef".to_owned(),
+            image: "registry/hsm:1".to_owned(),
+            image_id: "sha256:77".to_owned(),
+            image_arch: Some(Arch::Arm64),
+            workload: "Deployment/api".to_owned(),
+            labels: [("app".to_owned(), "api".to_owned())].into(),
+            attempt: 2,
+            last_exit: Some(LastExit {
+                code: 255,
+                reason: "StartError".to_owned(),
+            }),
+            ..Identity::default()
+        },
+    }
+}
+
+fn image() -> Image {
+    Image {
+        id: "sha256:77".to_owned(),
+        names: vec!["registry/hsm:1".to_owned()],
+        arch: Some(Arch::Arm64),
+        os: "linux".to_owned(),
+        variant: String::new(),
+        audit: Some(Audit {
+            expected: Arch::Arm64,
+            files: 1200,
+            bytes: 70_000,
+            elf: vec![(Arch::Amd64, 2), (Arch::Arm64, 1)],
+            main: Some(("/bin/hsm".to_owned(), Arch::Amd64)),
+            foreign: vec![
+                Foreign {
+                    path: "/bin/hsm".to_owned(),
+                    arch: Arch::Amd64,
+                    role: Role::Main,
+                },
+                Foreign {
+                    path: "/app/a.jar!/libx.so".to_owned(),
+                    arch: Arch::Amd64,
+                    role: Role::JarEntry,
+                },
+            ],
+            more_foreign: 3,
+            skipped: vec![(Skip::Depth, 1)],
+        }),
+    }
 }
 
 /// The handler that `n1` has.
@@ -200,6 +250,7 @@ async fn fill(store: &SqliteStore, more: Vec<Record>) {
         handlers: vec![handler()],
         binfmt: "registered".to_owned(),
         uncovered: vec![pod],
+        names: "containerd 1.7 at /run/x.sock".to_owned(),
     };
     let hello = Hello {
         cluster: "c".to_owned(),
@@ -225,6 +276,8 @@ async fn fill(store: &SqliteStore, more: Vec<Record>) {
         epoch: 1,
         revision: 1,
         facts,
+        owners: vec![owner()],
+        images: vec![image()],
     };
     store
         .apply_snapshot(node, snapshot, now)

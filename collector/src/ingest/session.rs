@@ -207,7 +207,9 @@ impl<'a, S: Store> Session<'a, S> {
                     revision,
                     upserts,
                     removed,
-                    ..
+                    owners,
+                    images,
+                    kind: _,
                 } = update;
                 let delta = Delta {
                     epoch,
@@ -215,6 +217,8 @@ impl<'a, S: Store> Session<'a, S> {
                     revision,
                     upserts,
                     removed,
+                    owners,
+                    images,
                 };
                 self.store().apply_delta(self.node, delta, now).await
             }

@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use tonic::Status;
 
-use crate::store::{EventCursor, FactCursor, NodeId};
+use crate::store::{EventCursor, FactCursor, ImageCursor, NodeId};
 
 /// A position that can be written as text.
 pub(super) trait Token: Sized {
@@ -66,6 +66,17 @@ pub(super) fn question(name: &str, conditions: &impl std::fmt::Debug) -> u64 {
 }
 
 impl Token for FactCursor {
+    fn to_numbers(self) -> Vec<u64> {
+        vec![self.0.cast_unsigned()]
+    }
+
+    fn from_numbers(numbers: &[u64]) -> Option<Self> {
+        let [id] = numbers else { return None };
+        Some(Self(id.cast_signed()))
+    }
+}
+
+impl Token for ImageCursor {
     fn to_numbers(self) -> Vec<u64> {
         vec![self.0.cast_unsigned()]
     }

@@ -6,6 +6,7 @@
 
 mod events;
 mod nodes;
+mod owners;
 mod readers;
 mod schema;
 mod select;
@@ -17,12 +18,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use archtrace_facts::fleet::{NodeEvent, NodeFact, NodeStatus, Totals};
+use archtrace_facts::fleet::{FleetImage, NodeEvent, NodeFact, NodeStatus, Totals};
 use archtrace_facts::report::{EventBatch, Hello};
 
 use super::{
-    Applied, Attached, Beat, Delta, EventCursor, EventQuery, FactCursor, FactQuery, NodeId,
-    NodeQuery, Snapshot, Store, StoreError,
+    Applied, Attached, Beat, Delta, EventCursor, EventQuery, FactCursor, FactQuery, ImageCursor,
+    ImageQuery, NodeId, NodeQuery, Snapshot, Store, StoreError,
 };
 use readers::Readers;
 use writer::Writer;
@@ -118,6 +119,15 @@ impl Store for SqliteStore {
     async fn events(&self, query: EventQuery) -> Result<Vec<(EventCursor, NodeEvent)>, StoreError> {
         self.readers
             .run("list events", move |db| events::list(db, &query))
+            .await
+    }
+
+    async fn images(
+        &self,
+        query: ImageQuery,
+    ) -> Result<Vec<(ImageCursor, FleetImage)>, StoreError> {
+        self.readers
+            .run("list images", move |db| owners::list(db, &query))
             .await
     }
 

@@ -1,7 +1,9 @@
 //! What every store has to do, whatever it is made of: functions over the trait.
 
+mod owners;
 mod records;
 
+pub(crate) use owners::{images_are_stored_once, names_may_come_later};
 pub(crate) use records::{
     changes_of_handlers_stand_among_events, every_field_of_a_fact_comes_back,
     every_field_of_a_node_comes_back, every_field_of_an_event_comes_back,
@@ -11,9 +13,11 @@ use archtrace_collector::store::{
     Applied, Beat, Delta, EventQuery, FactQuery, NodeId, NodeQuery, Snapshot, Store,
 };
 use archtrace_facts::arch::Arch;
-use archtrace_facts::fact::Mode;
+use archtrace_facts::fact::{Fact, Mode};
 use archtrace_facts::fleet::{Filter, NodeEvent, NodeFact, NodeState, NodeStatus, Totals};
-use archtrace_facts::report::{EventBatch, NamedFact, Record, ReportedLoss};
+use archtrace_facts::identity::Identity;
+use archtrace_facts::image::Image;
+use archtrace_facts::report::{EventBatch, Owner, Record, ReportedLoss};
 
 use super::support::{STREAM, at, batch, event, fact, hello, key, loss};
 
@@ -55,9 +59,9 @@ pub(crate) async fn counts_are_summed_over_epochs(store: &impl Store) {
     snapshot(store, node, 1, vec![fact("/a", 8)]).await;
     assert_eq!(counts(store).await, [("/a".to_owned(), 12, 1)]);
     let facts = facts(store, FactQuery { limit: 10, ..all() }).await;
-    assert_eq!(facts[0].fact.fact.cpu_ns, 12_000);
+    assert_eq!(facts[0].fact.cpu_ns, 12_000);
     assert_eq!(
-        (facts[0].fact.fact.first_seen, facts[0].fact.fact.last_seen),
+        (facts[0].fact.first_seen, facts[0].fact.last_seen),
         (at(0), at(8))
     );
 }
@@ -80,7 +84,7 @@ pub(crate) async fn what_a_snapshot_leaves_out_stays_as_history(store: &impl Sto
 pub(crate) async fn a_dropped_fact_counts_from_zero_again(store: &impl Store) {
     let node = attach(store, "n", 1).await;
     snapshot(store, node, 1, vec![fact("/a", 10)]).await;
-    let removed = vec![fact("/a", 0).fact.key.id(), fact("/never", 0).fact.key.id()];
+    let removed = vec![fact("/a", 0).key.id(), fact("/never", 0).key.id()];
     let drop = Delta {
         epoch: 1,
         base_revision: 1,
@@ -88,6 +92,7 @@ pub(crate) async fn a_dropped_fact_counts_from_zero_again(store: &impl Store) {
         // Its last numbers come along.
         upserts: vec![fact("/a", 11)],
         removed,
+        ..Delta::default()
     };
     assert_eq!(
         store.apply_delta(node, drop, at(3)).await.expect("works"),
@@ -99,7 +104,7 @@ pub(crate) async fn a_dropped_fact_counts_from_zero_again(store: &impl Store) {
         base_revision: 2,
         revision: 3,
         upserts: vec![fact("/a", 2)],
-        removed: Vec::new(),
+        ..Delta::default()
     };
     assert_eq!(
         store.apply_delta(node, again, at(4)).await.expect("works"),
@@ -116,7 +121,7 @@ pub(crate) async fn deltas_apply_to_their_revision_only(store: &impl Store) {
         base_revision,
         revision: base_revision + 1,
         upserts: vec![fact("/a", 5)],
-        removed: Vec::new(),
+        ..Delta::default()
     };
     let apply = async |delta| store.apply_delta(node, delta, at(1)).await.expect("works");
     assert_eq!(
@@ -144,7 +149,7 @@ pub(crate) async fn deltas_apply_to_their_revision_only(store: &impl Store) {
     let late = Snapshot {
         epoch: 1,
         revision: 3,
-        facts: Vec::new(),
+        ..Snapshot::default()
     };
     let late = store
         .apply_snapshot(node, late, at(3))
@@ -328,7 +333,7 @@ pub(crate) async fn a_silent_node_is_not_current(store: &impl Store) {
         )
         .await;
         assert_eq!(known[0].current, state == NodeState::Reporting);
-        assert_eq!(known[0].fact.fact.processes, processes);
+        assert_eq!(known[0].fact.processes, processes);
         let running = facts(
             store,
             FactQuery {
@@ -352,8 +357,8 @@ pub(crate) async fn conditions_hold_together(store: &impl Store) {
     let m = attach(store, "m", 1).await;
     let with = |binary: &str, mode, count, pod: &str| {
         let mut fact = fact(binary, count);
-        fact.fact.key = key(binary, mode);
-        (fact.names.namespace, fact.names.pod) = (format!("ns-{pod}"), pod.to_owned());
+        fact.key = key(binary, mode);
+        fact.key.cgroup = format!("/{pod}");
         fact
     };
     let all_modes = vec![
@@ -363,6 +368,10 @@ pub(crate) async fn conditions_hold_together(store: &impl Store) {
     ];
     snapshot(store, n, 1, all_modes).await;
     snapshot(store, m, 1, vec![with("/other", Mode::Emulated, 40, "q")]).await;
+    for node in [n, m] {
+        let owners = ["p", "q"].map(|pod| owner(&format!("/{pod}"), &format!("ns-{pod}"), pod));
+        tell(store, node, 1, owners.to_vec(), Vec::new()).await;
+    }
     let filter = Filter::default;
     let words = |words: &[&str]| {
         words
@@ -506,10 +515,7 @@ pub(crate) async fn pages_neither_skip_nor_repeat(store: &impl Store) {
         let page = store.facts(query).await.expect("works");
         let Some((last, _)) = page.last() else { break };
         after = Some(*last);
-        seen.extend(
-            page.iter()
-                .map(|(_, fact)| fact.fact.fact.key.binary.clone()),
-        );
+        seen.extend(page.iter().map(|(_, fact)| fact.fact.key.binary.clone()));
         // All of them change between two pages, and new ones come.
         let mut facts = many(round);
         facts.push(fact(&format!("/new{round}"), 1));
@@ -556,11 +562,12 @@ pub(crate) async fn hostile_numbers_break_nothing(store: &impl Store) {
         hello.epoch = epoch;
         let node = store.attach(hello, at(1)).await.expect("works").node;
         let mut fact = fact("/a", u64::MAX);
-        fact.fact.processes = u64::MAX;
+        fact.processes = u64::MAX;
         let huge = Snapshot {
             epoch,
             revision: u64::MAX,
             facts: vec![fact],
+            ..Snapshot::default()
         };
         assert_eq!(
             store
@@ -577,7 +584,7 @@ pub(crate) async fn hostile_numbers_break_nothing(store: &impl Store) {
             .expect("works");
     }
     let known = facts(store, all()).await;
-    assert_eq!(known[0].fact.fact.count, i64::MAX.unsigned_abs());
+    assert_eq!(known[0].fact.count, i64::MAX.unsigned_abs());
     let query = NodeQuery {
         names: Vec::new(),
         alive_since: at(0),
@@ -643,7 +650,7 @@ pub(crate) async fn nodes_do_not_disturb_each_other(store: &impl Store) {
         (50, 250, 0)
     );
     let known = facts(store, all()).await;
-    assert!(known.iter().all(|fact| fact.fact.fact.count == 5));
+    assert!(known.iter().all(|fact| fact.fact.count == 5));
     let query = NodeQuery {
         names: vec!["n7".to_owned()],
         alive_since: at(0),
@@ -667,17 +674,44 @@ async fn attach(store: &impl Store, node: &str, epoch: u64) -> NodeId {
 }
 
 /// As revision 1.
-async fn snapshot(store: &impl Store, node: NodeId, epoch: u64, facts: Vec<NamedFact>) {
+async fn snapshot(store: &impl Store, node: NodeId, epoch: u64, facts: Vec<Fact>) {
     let snapshot = Snapshot {
         epoch,
         revision: 1,
         facts,
+        ..Snapshot::default()
     };
     let applied = store
         .apply_snapshot(node, snapshot, at(epoch * 100 + 1))
         .await
         .expect("works");
     assert_eq!(applied, Applied::Yes);
+}
+
+/// Whose a cgroup is.
+fn owner(cgroup: &str, namespace: &str, pod: &str) -> Owner {
+    Owner {
+        cgroup: cgroup.to_owned(),
+        identity: Identity {
+            namespace: namespace.to_owned(),
+            pod: pod.to_owned(),
+            ..Identity::default()
+        },
+    }
+}
+
+/// As the revision after `base`, in epoch 1.
+async fn tell(store: &impl Store, node: NodeId, base: u64, owners: Vec<Owner>, images: Vec<Image>) {
+    let delta = Delta {
+        epoch: 1,
+        base_revision: base,
+        revision: base + 1,
+        owners,
+        images,
+        ..Delta::default()
+    };
+    let applied = store.apply_delta(node, delta, at(base + 2)).await;
+    assert_eq!(applied.expect("works"), Applied::Yes);
 }
 
 fn all() -> FactQuery {
@@ -715,13 +749,7 @@ async fn counts(store: &impl Store) -> Vec<(String, u64, u64)> {
     let known = facts(store, all()).await;
     known
         .into_iter()
-        .map(|f| {
-            (
-                f.fact.fact.key.binary,
-                f.fact.fact.count,
-                f.fact.fact.processes,
-            )
-        })
+        .map(|f| (f.fact.key.binary, f.fact.count, f.fact.processes))
         .collect()
 }
 
@@ -734,16 +762,13 @@ async fn running(store: &impl Store) -> Vec<String> {
         },
     )
     .await;
-    known
-        .into_iter()
-        .map(|fact| fact.fact.fact.key.binary)
-        .collect()
+    known.into_iter().map(|fact| fact.fact.key.binary).collect()
 }
 
 fn binaries_of(facts: &[NodeFact]) -> Vec<&str> {
     facts
         .iter()
-        .map(|fact| fact.fact.fact.key.binary.as_str())
+        .map(|fact| fact.fact.key.binary.as_str())
         .collect()
 }
 

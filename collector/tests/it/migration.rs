@@ -4,10 +4,10 @@ use std::path::Path;
 
 use archtrace_collector::store::sqlite::SqliteStore;
 use archtrace_collector::store::{Applied, Delta, EventQuery, FactQuery, NodeQuery, Store as _};
-use archtrace_facts::fact::{EventKind, Mode};
+use archtrace_facts::fact::{Event, EventKind, Mode};
 use archtrace_facts::fleet::Filter;
 use archtrace_facts::node::Preflight;
-use archtrace_facts::report::{NamedEvent, Record};
+use archtrace_facts::report::Record;
 use archtrace_proto::convert::{encode_node, encode_preflight};
 use rusqlite::{Connection, params};
 
@@ -89,7 +89,7 @@ async fn a_file_of_schema_1_is_taken_over() {
             ("/emulated", Mode::Emulated, 5),
         ];
         for ((_, known), (binary, mode, count)) in facts.iter().zip(told) {
-            let known = &known.fact.fact;
+            let known = &known.fact;
             assert_eq!((&known.key, known.count), (&key(binary, mode), count));
         }
         assert_eq!(facts.len(), told.len());
@@ -101,18 +101,18 @@ async fn a_file_of_schema_1_is_taken_over() {
         };
         let events = store.events(query).await.expect("works");
         let known: Vec<_> = events.into_iter().map(|(_, event)| event.record).collect();
-        let uncounted = |record, edit: fn(&mut NamedEvent)| match record {
-            Record::Event(mut named) => {
-                named.event.count = 0;
-                edit(&mut named);
-                Record::Event(named)
+        let uncounted = |record, edit: fn(&mut Event)| match record {
+            Record::Event(mut event) => {
+                event.count = 0;
+                edit(&mut event);
+                Record::Event(event)
             }
             other => other,
         };
-        let failed = uncounted(event("/failed", 4), |named| {
-            named.event.kind = EventKind::FailedExec;
-            named.event.errno = 8;
-            named.event.key = key("/failed", Mode::Failed);
+        let failed = uncounted(event("/failed", 4), |event| {
+            event.kind = EventKind::FailedExec;
+            event.errno = 8;
+            event.key = key("/failed", Mode::Failed);
         });
         let emulated = uncounted(event("/emulated", 5), |_| ());
         assert_eq!(known, [emulated, failed, loss("ring_buffer", 9)]);
@@ -142,7 +142,7 @@ async fn an_agent_goes_on_where_it_was_in_schema_1() {
         base_revision: 4,
         revision: 5,
         upserts: vec![fact("/emulated", 8)],
-        removed: Vec::new(),
+        ..Delta::default()
     };
     let applied = store.apply_delta(attached.node, delta, at(102)).await;
     assert_eq!(applied.expect("works"), Applied::Yes);
@@ -157,6 +157,6 @@ async fn an_agent_goes_on_where_it_was_in_schema_1() {
         limit: 9,
     };
     let facts = store.facts(query).await.expect("works");
-    let counts: Vec<_> = facts.iter().map(|(_, fact)| fact.fact.fact.count).collect();
+    let counts: Vec<_> = facts.iter().map(|(_, fact)| fact.fact.count).collect();
     assert_eq!(counts, [8], "the same fact, not another one");
 }

@@ -22,6 +22,8 @@ conforms! { open:
     every_field_of_a_fact_comes_back,
     every_field_of_an_event_comes_back,
     every_field_of_a_node_comes_back,
+    images_are_stored_once,
+    names_may_come_later,
     changes_of_handlers_stand_among_events,
 }
 
@@ -39,6 +41,7 @@ async fn a_file_is_opened_again() {
         epoch: 1,
         revision: 4,
         facts: vec![fact("/a", 2)],
+        ..Snapshot::default()
     };
     store
         .apply_snapshot(node, snapshot, at(2))

@@ -12,8 +12,7 @@ use archtrace_facts::fact::{
 };
 use archtrace_facts::node::{Handler, NodeInfo, Preflight, Uncovered};
 use archtrace_facts::report::{
-    EventBatch, HandlerChange, Hello, NamedEvent, NamedFact, Names, Record, ReportedLoss,
-    StateUpdate, UpdateKind,
+    EventBatch, HandlerChange, Hello, Record, ReportedLoss, StateUpdate, UpdateKind,
 };
 use archtrace_proto::v1;
 use archtrace_proto::v1::agent_ingest_client::AgentIngestClient;
@@ -72,18 +71,14 @@ pub(crate) fn hello(node: &str, epoch: u64) -> Hello {
 }
 
 /// An arm64 binary that ran emulated, last seen at second `count`.
-pub(crate) fn fact(binary: &str, count: u64) -> NamedFact {
-    let fact = Fact {
+pub(crate) fn fact(binary: &str, count: u64) -> Fact {
+    Fact {
         key: key(binary, Mode::Emulated),
         count,
         processes: 1,
         cpu_ns: count.saturating_mul(1000),
         first_seen: at(0),
         last_seen: at(count.min(1_000_000)),
-    };
-    NamedFact {
-        fact,
-        names: Names::default(),
     }
 }
 
@@ -116,10 +111,7 @@ pub(crate) fn event(binary: &str, time: u64) -> Record {
         count: 1,
         instruction: None,
     };
-    Record::Event(NamedEvent {
-        event,
-        names: Names::default(),
-    })
+    Record::Event(event)
 }
 
 /// A native process that died at second `time`.
@@ -134,10 +126,7 @@ pub(crate) fn illegal(binary: &str, time: u64, instruction: Option<IllegalInstru
         count: 7,
         instruction,
     };
-    Record::Event(NamedEvent {
-        event,
-        names: Names::default(),
-    })
+    Record::Event(event)
 }
 
 /// An instruction of which all is known.
@@ -197,7 +186,7 @@ pub(crate) fn update(
     kind: UpdateKind,
     base: u64,
     revision: u64,
-    upserts: Vec<NamedFact>,
+    upserts: Vec<Fact>,
 ) -> StateUpdate {
     StateUpdate {
         kind,
@@ -206,6 +195,8 @@ pub(crate) fn update(
         revision,
         upserts,
         removed: Vec::new(),
+        owners: Vec::new(),
+        images: Vec::new(),
     }
 }
 

@@ -1,9 +1,8 @@
 //! `model.proto`: what happened, and what was lost.
 
 use archtrace_facts::fact::{Event, EventKind, HandlerChangeKind, Loss};
-use archtrace_facts::report::{HandlerChange, NamedEvent, Names, ReportedLoss};
+use archtrace_facts::report::{HandlerChange, ReportedLoss};
 
-use super::fact::to_names;
 use super::{ConvertError, required, to_text, to_time, unknown};
 use crate::v1;
 
@@ -17,54 +16,41 @@ fn to_event_kind(field: &str, value: i32) -> Result<EventKind, ConvertError> {
     }
 }
 
-fn event(event: &Event, names: Names) -> v1::Event {
-    let Event {
-        time,
-        kind,
-        pid,
-        comm,
-        key,
-        errno,
-        count,
-        instruction,
-    } = event;
-    let kind = match kind {
-        EventKind::EmulatedExec => v1::EventKind::EmulatedExec,
-        EventKind::FailedExec => v1::EventKind::FailedExec,
-        EventKind::IllegalInstruction => v1::EventKind::IllegalInstruction,
-    };
-    v1::Event {
-        time: Some((*time).into()),
-        kind: kind.into(),
-        pid: *pid,
-        comm: comm.clone(),
-        key: Some(key.into()),
-        errno: *errno,
-        namespace: names.namespace,
-        pod: names.pod,
-        container: names.container,
-        count: *count,
-        instruction: instruction.as_ref().map(Into::into),
-    }
-}
-
 impl From<&Event> for v1::Event {
-    fn from(value: &Event) -> Self {
-        event(value, Names::default())
+    fn from(event: &Event) -> Self {
+        let Event {
+            time,
+            kind,
+            pid,
+            comm,
+            key,
+            errno,
+            count,
+            instruction,
+        } = event;
+        let kind = match kind {
+            EventKind::EmulatedExec => v1::EventKind::EmulatedExec,
+            EventKind::FailedExec => v1::EventKind::FailedExec,
+            EventKind::IllegalInstruction => v1::EventKind::IllegalInstruction,
+        };
+        Self {
+            time: Some((*time).into()),
+            kind: kind.into(),
+            pid: *pid,
+            comm: comm.clone(),
+            key: Some(key.into()),
+            errno: *errno,
+            count: *count,
+            instruction: instruction.as_ref().map(Into::into),
+        }
     }
 }
 
-impl From<&NamedEvent> for v1::Event {
-    fn from(value: &NamedEvent) -> Self {
-        event(&value.event, value.names.clone())
-    }
-}
-
-impl TryFrom<v1::Event> for NamedEvent {
+impl TryFrom<v1::Event> for Event {
     type Error = ConvertError;
 
     fn try_from(value: v1::Event) -> Result<Self, ConvertError> {
-        let event = Event {
+        Ok(Self {
             time: to_time("time", value.time)?,
             kind: to_event_kind("kind", value.kind)?,
             pid: value.pid,
@@ -76,10 +62,6 @@ impl TryFrom<v1::Event> for NamedEvent {
                 .instruction
                 .map(|instruction| required("instruction", Some(instruction)))
                 .transpose()?,
-        };
-        Ok(Self {
-            event,
-            names: to_names(value.namespace, value.pod, value.container)?,
         })
     }
 }

@@ -1,7 +1,6 @@
 //! `model.proto`: facts.
 
 use archtrace_facts::fact::{Cause, Fact, FactId, FactKey, Mode, Via};
-use archtrace_facts::report::{NamedFact, Names};
 
 use super::{ConvertError, required, to_text, to_time, to_word, unknown};
 use crate::v1;
@@ -152,42 +151,29 @@ pub(super) fn to_id(field: &str, id: &[u8]) -> Result<FactId, ConvertError> {
     id.try_into().map(FactId).map_err(wrong)
 }
 
-fn fact(fact: &Fact, names: Names) -> v1::Fact {
-    let Fact {
-        key,
-        count,
-        processes,
-        cpu_ns,
-        first_seen,
-        last_seen,
-    } = fact;
-    v1::Fact {
-        id: key.id().0.to_vec(),
-        key: Some(key.into()),
-        count: *count,
-        processes: *processes,
-        cpu_nanoseconds: *cpu_ns,
-        first_seen: Some((*first_seen).into()),
-        last_seen: Some((*last_seen).into()),
-        namespace: names.namespace,
-        pod: names.pod,
-        container: names.container,
-    }
-}
-
 impl From<&Fact> for v1::Fact {
-    fn from(value: &Fact) -> Self {
-        fact(value, Names::default())
+    fn from(fact: &Fact) -> Self {
+        let Fact {
+            key,
+            count,
+            processes,
+            cpu_ns,
+            first_seen,
+            last_seen,
+        } = fact;
+        Self {
+            id: key.id().0.to_vec(),
+            key: Some(key.into()),
+            count: *count,
+            processes: *processes,
+            cpu_nanoseconds: *cpu_ns,
+            first_seen: Some((*first_seen).into()),
+            last_seen: Some((*last_seen).into()),
+        }
     }
 }
 
-impl From<&NamedFact> for v1::Fact {
-    fn from(value: &NamedFact) -> Self {
-        fact(&value.fact, value.names.clone())
-    }
-}
-
-impl TryFrom<v1::Fact> for NamedFact {
+impl TryFrom<v1::Fact> for Fact {
     type Error = ConvertError;
 
     fn try_from(value: v1::Fact) -> Result<Self, ConvertError> {
@@ -199,29 +185,13 @@ impl TryFrom<v1::Fact> for NamedFact {
                 "is not the one that follows from the key",
             ));
         }
-        let fact = Fact {
+        Ok(Self {
             key,
             count: value.count,
             processes: value.processes,
             cpu_ns: value.cpu_nanoseconds,
             first_seen: to_time("first_seen", value.first_seen)?,
             last_seen: to_time("last_seen", value.last_seen)?,
-        };
-        Ok(Self {
-            fact,
-            names: to_names(value.namespace, value.pod, value.container)?,
         })
     }
-}
-
-pub(super) fn to_names(
-    namespace: String,
-    pod: String,
-    container: String,
-) -> Result<Names, ConvertError> {
-    Ok(Names {
-        namespace: to_text("namespace", namespace)?,
-        pod: to_text("pod", pod)?,
-        container: to_text("container", container)?,
-    })
 }

@@ -85,6 +85,8 @@ impl From<&StateUpdate> for v1::StateUpdate {
             revision: update.revision,
             upserts: update.upserts.iter().map(Into::into).collect(),
             removed_ids: update.removed.iter().map(|id| id.0.to_vec()).collect(),
+            owners: update.owners.iter().map(Into::into).collect(),
+            images: update.images.iter().map(Into::into).collect(),
         }
     }
 }
@@ -113,6 +115,8 @@ impl TryFrom<v1::StateUpdate> for StateUpdate {
             revision: update.revision,
             upserts: each("upserts", update.upserts, TryInto::try_into)?,
             removed: each("removed_ids", update.removed_ids, |id| to_id("id", &id))?,
+            owners: each("owners", update.owners, TryInto::try_into)?,
+            images: each("images", update.images, TryInto::try_into)?,
         })
     }
 }

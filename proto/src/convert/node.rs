@@ -4,7 +4,7 @@ use archtrace_facts::arch::Arch;
 use archtrace_facts::node::{Handler, HookReport, NodeInfo, Preflight, Uncovered};
 use prost::Message as _;
 
-use super::{ConvertError, at_most, each, to_text, to_texts, to_time, to_word};
+use super::{ConvertError, at_most, each, some_word, to_text, to_texts, to_time, to_word};
 use crate::v1;
 
 /// Extensions that a CPU may have: five times as many as today's.
@@ -117,6 +117,7 @@ impl From<&Preflight> for v1::Preflight {
             handlers,
             binfmt,
             uncovered,
+            names,
         } = preflight.clone();
         let hook = |HookReport {
                         name,
@@ -138,6 +139,7 @@ impl From<&Preflight> for v1::Preflight {
             handlers: handlers.iter().map(Into::into).collect(),
             binfmt,
             uncovered: uncovered.into_iter().map(pod).collect(),
+            names,
         }
     }
 }
@@ -152,6 +154,7 @@ impl TryFrom<v1::Preflight> for Preflight {
             handlers,
             binfmt,
             uncovered,
+            names,
         } = preflight;
         at_most("uncovered", uncovered.len(), MAX_UNCOVERED)?;
         Ok(Self {
@@ -160,6 +163,7 @@ impl TryFrom<v1::Preflight> for Preflight {
             handlers: each("handlers", handlers, Handler::try_from)?,
             binfmt: to_text("binfmt", binfmt)?,
             uncovered: each("uncovered", uncovered, to_uncovered)?,
+            names: to_text("names", names)?,
         })
     }
 }
@@ -211,11 +215,7 @@ impl TryFrom<v1::BinfmtHandler> for Handler {
             enabled: handler.enabled,
             interpreter: to_text("interpreter", handler.interpreter)?,
             flags: to_text("flags", handler.flags)?,
-            arch: if handler.arch.is_empty() {
-                None
-            } else {
-                Some(to_word("arch", &handler.arch)?)
-            },
+            arch: some_word("arch", &handler.arch)?,
             since: handler
                 .since
                 .map(|since| to_time("since", Some(since)))

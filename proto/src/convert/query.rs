@@ -1,11 +1,12 @@
 //! `query.proto`: what is asked of a collector and what it answers.
 
 use archtrace_facts::fleet::{
-    Filter, LossTotal, NodeEvent, NodeFact, NodeState, NodeStatus, ServerStatus, Totals,
+    Filter, FleetImage, LossTotal, NodeEvent, NodeFact, NodeState, NodeStatus, ServerStatus, Totals,
 };
 use archtrace_facts::report::Record;
 
 use super::fact::to_mode;
+use super::image::{from_count, to_count};
 use super::{
     ConvertError, each, from_duration, required, to_duration, to_text, to_time, to_word, unknown,
 };
@@ -61,6 +62,7 @@ impl From<&NodeFact> for v1::NodeFact {
             node_arch: value.node_arch.to_string(),
             fact: Some((&value.fact).into()),
             current: value.current,
+            identity: Some((&value.identity).into()),
         }
     }
 }
@@ -74,6 +76,7 @@ impl TryFrom<v1::NodeFact> for NodeFact {
             node: to_text("node", value.node)?,
             node_arch: to_word("node_arch", &value.node_arch)?,
             fact: required("fact", value.fact)?,
+            identity: required("identity", Some(value.identity.unwrap_or_default()))?,
             current: value.current,
         })
     }
@@ -92,6 +95,7 @@ impl From<&NodeEvent> for v1::NodeEvent {
                 Record::Loss(loss) => v1::node_event::Record::Loss(loss.into()),
                 Record::Handler(change) => v1::node_event::Record::Handler(change.into()),
             }),
+            identity: Some((&value.identity).into()),
         }
     }
 }
@@ -117,6 +121,29 @@ impl TryFrom<v1::NodeEvent> for NodeEvent {
             stream_id: value.stream_id,
             sequence: value.sequence,
             record,
+            identity: required("identity", Some(value.identity.unwrap_or_default()))?,
+        })
+    }
+}
+
+impl From<&FleetImage> for v1::FleetImage {
+    fn from(value: &FleetImage) -> Self {
+        Self {
+            image: Some((&value.image).into()),
+            nodes: value.nodes.iter().map(from_count).collect(),
+            last_seen: Some(value.last_seen.into()),
+        }
+    }
+}
+
+impl TryFrom<v1::FleetImage> for FleetImage {
+    type Error = ConvertError;
+
+    fn try_from(value: v1::FleetImage) -> Result<Self, ConvertError> {
+        Ok(Self {
+            image: required("image", value.image)?,
+            nodes: each("nodes", value.nodes, to_count)?,
+            last_seen: to_time("last_seen", value.last_seen)?,
         })
     }
 }

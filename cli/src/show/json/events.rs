@@ -2,9 +2,10 @@
 
 use archtrace_facts::fact::{Cause, IllegalInstruction, Origin, Via};
 use archtrace_facts::fleet::NodeEvent;
-use archtrace_facts::report::{NamedEvent, Record};
+use archtrace_facts::report::Record;
 use serde::Serialize;
 
+use super::identity::Owner;
 use super::nodes::BinfmtHandler;
 use crate::show::human::{hex, utc};
 use crate::show::words;
@@ -37,6 +38,8 @@ pub(crate) struct Event<'a> {
     instruction: Option<Instruction<'a>>,
     handler: Option<BinfmtHandler<'a>>,
     message: String,
+    #[serde(flatten)]
+    owner: Owner<'a>,
 }
 
 pub(crate) fn event(value: &NodeEvent) -> Event<'_> {
@@ -45,11 +48,11 @@ pub(crate) fn event(value: &NodeEvent) -> Event<'_> {
         time: utc(value.record.time()),
         kind: value.record.kind(),
         cluster: &value.cluster,
-        message: words::sentence(&value.record),
+        message: words::sentence(value),
         ..Event::default()
     };
     match &value.record {
-        Record::Event(NamedEvent { event, names }) => Event {
+        Record::Event(event) => Event {
             pid: Some(event.pid),
             comm: &event.comm,
             binary: &event.key.binary,
@@ -58,15 +61,16 @@ pub(crate) fn event(value: &NodeEvent) -> Event<'_> {
             // An exec that succeeded has none.
             errno: event.key.cause.map(|_| event.errno),
             emulator: event.key.emulator.as_deref(),
-            namespace: &names.namespace,
-            pod: &names.pod,
-            container: &names.container,
+            namespace: &value.identity.namespace,
+            pod: &value.identity.pod,
+            container: &value.identity.container,
             cgroup: &event.key.cgroup,
             path_resolved: event.key.path_resolved,
             // An older agent did not count.
             count: (event.count > 0).then_some(event.count),
             via: event.key.via.map(Via::as_str),
             instruction: event.instruction.as_ref().map(Instruction::from),
+            owner: Owner::from(&value.identity),
             ..common
         },
         Record::Loss(loss) => Event {

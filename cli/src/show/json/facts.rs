@@ -6,6 +6,7 @@ use archtrace_facts::fact::{Cause, Via};
 use archtrace_facts::fleet::NodeFact;
 use serde::Serialize;
 
+use super::identity::Owner;
 use crate::show::human::{seconds, utc};
 
 #[derive(Serialize)]
@@ -30,16 +31,18 @@ pub(crate) struct Fact<'a> {
     cluster: &'a str,
     current: bool,
     via: Option<&'static str>,
+    #[serde(flatten)]
+    owner: Owner<'a>,
 }
 
 pub(crate) fn fact(value: &NodeFact) -> Fact<'_> {
-    let (fact, names) = (&value.fact.fact, &value.fact.names);
+    let (fact, identity) = (&value.fact, &value.identity);
     Fact {
         node: &value.node,
         node_arch: value.node_arch.to_string(),
-        namespace: &names.namespace,
-        pod: &names.pod,
-        container: &names.container,
+        namespace: &identity.namespace,
+        pod: &identity.pod,
+        container: &identity.container,
         cgroup: &fact.key.cgroup,
         binary: &fact.key.binary,
         arch: fact.key.arch.to_string(),
@@ -55,5 +58,6 @@ pub(crate) fn fact(value: &NodeFact) -> Fact<'_> {
         cluster: &value.cluster,
         current: value.current,
         via: fact.key.via.map(Via::as_str),
+        owner: Owner::from(identity),
     }
 }

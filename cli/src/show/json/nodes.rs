@@ -46,6 +46,7 @@ struct Preflight<'a> {
     handlers: Vec<BinfmtHandler<'a>>,
     binfmt: &'a str,
     uncovered: Vec<UncoveredPod<'a>>,
+    names: &'a str,
 }
 
 #[derive(Serialize)]
@@ -102,6 +103,7 @@ pub(crate) fn node(value: &NodeStatus) -> Node<'_> {
                 .map(BinfmtHandler::from)
                 .collect(),
             binfmt: &value.preflight.binfmt,
+            names: &value.preflight.names,
             uncovered: value
                 .preflight
                 .uncovered

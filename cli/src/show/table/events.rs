@@ -3,27 +3,32 @@
 use std::time::SystemTime;
 
 use archtrace_facts::fleet::NodeEvent;
-use archtrace_facts::report::{HandlerChange, NamedEvent, Record};
+use archtrace_facts::report::{HandlerChange, Record};
 use comfy_table::ContentArrangement;
 
-use super::{Listing, binary};
+use super::{Listing, binary, place};
 use crate::show::human::{age, count, utc};
 use crate::show::words;
 
 pub(crate) fn events(events: &[NodeEvent]) -> String {
     let now = SystemTime::now();
-    let head = [
-        "WHEN", "NODE", "KIND", ">PID", "COMM", "BINARY", "ARCH", "WHY",
-    ];
+    // A column that nobody has anything for would only be empty.
+    let placed = events
+        .iter()
+        .any(|event| !place(&event.identity).is_empty());
+    let mut head = vec!["WHEN", "NODE"];
+    head.extend(placed.then_some("POD OR UNIT"));
+    head.extend(["KIND", ">PID", "COMM", "BINARY", "ARCH", "WHY"]);
     let mut table = Listing::new(&head, ContentArrangement::Dynamic);
     for value in events {
         let mut row = vec![
             table.plain(age(value.record.time(), now)),
             table.plain(&value.node),
-            table.kind(&value.record),
         ];
+        row.extend(placed.then(|| table.plain(place(&value.identity))));
+        row.push(table.kind(&value.record));
         row.extend(match &value.record {
-            Record::Event(NamedEvent { event, .. }) => [
+            Record::Event(event) => [
                 table.number(event.pid.to_string()),
                 table.plain(&event.comm),
                 table.plain(binary(&event.key)),
@@ -31,7 +36,7 @@ pub(crate) fn events(events: &[NodeEvent]) -> String {
             ],
             other => ["", "", "", &claimed(other)].map(|text| table.plain(text)),
         });
-        row.push(table.plain(words::sentence(&value.record)));
+        row.push(table.plain(words::sentence(value)));
         table.add(row);
     }
     table.text()
@@ -45,6 +50,8 @@ pub(crate) fn events_wide(events: &[NodeEvent]) -> String {
         "NAMESPACE",
         "POD",
         "CONTAINER",
+        "IMAGE",
+        "UNIT",
         "CGROUP",
         "KIND",
         ">PID",
@@ -62,10 +69,12 @@ pub(crate) fn events_wide(events: &[NodeEvent]) -> String {
             table.plain(&value.node),
         ];
         match &value.record {
-            Record::Event(NamedEvent { event, names }) => row.extend([
-                table.plain(&names.namespace),
-                table.plain(&names.pod),
-                table.plain(&names.container),
+            Record::Event(event) => row.extend([
+                table.plain(&value.identity.namespace),
+                table.plain(&value.identity.pod),
+                table.plain(&value.identity.container),
+                table.plain(&value.identity.image),
+                table.plain(&value.identity.unit),
                 table.plain(&event.key.cgroup),
                 table.kind(&value.record),
                 table.number(event.pid.to_string()),
@@ -75,12 +84,12 @@ pub(crate) fn events_wide(events: &[NodeEvent]) -> String {
                 table.number(count(event.count)),
             ]),
             other => {
-                row.extend(["", "", "", ""].map(|text| table.plain(text)));
+                row.extend([""; 6].map(|text| table.plain(text)));
                 row.push(table.kind(&value.record));
                 row.extend(["", "", "", &claimed(other), ""].map(|text| table.plain(text)));
             }
         }
-        row.push(table.plain(words::sentence(&value.record)));
+        row.push(table.plain(words::sentence(value)));
         table.add(row);
     }
     table.text()

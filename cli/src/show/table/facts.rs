@@ -4,25 +4,26 @@ use std::time::{Duration, SystemTime};
 
 use archtrace_facts::fact::{Cause, Fact, FactKey, Mode, Via};
 use archtrace_facts::fleet::NodeFact;
-use archtrace_facts::report::Names;
 use comfy_table::ContentArrangement;
 
-use super::{Listing, binary};
+use super::{Listing, binary, place};
 use crate::show::Columns;
 use crate::show::human::{age, count, duration, utc};
 
 pub(crate) fn facts(facts: &[NodeFact], columns: Columns) -> String {
     let now = SystemTime::now();
-    // Where no names are known (outside of Kubernetes), their column would only be empty.
-    let named = facts.iter().any(|fact| fact.fact.names != Names::default());
+    // A column that nobody has anything for would only be empty.
+    let placed = facts.iter().any(|fact| !place(&fact.identity).is_empty());
+    let imaged = facts.iter().any(|fact| !fact.identity.image.is_empty());
     // Nor is there a column for the usual way to an emulator.
     let unusual = columns == Columns::Emulated
         && facts.iter().any(|fact| {
-            let via = fact.fact.fact.key.via;
+            let via = fact.fact.key.via;
             via.is_some_and(|via| via != Via::BinfmtMisc)
         });
     let mut head = vec!["NODE"];
-    head.extend(named.then_some("POD"));
+    head.extend(placed.then_some("POD OR UNIT"));
+    head.extend(imaged.then_some("IMAGE"));
     head.extend(["BINARY", "ARCH"]);
     head.push(if columns == Columns::Emulated {
         "EMULATOR"
@@ -40,9 +41,10 @@ pub(crate) fn facts(facts: &[NodeFact], columns: Columns) -> String {
             cpu_ns,
             first_seen,
             last_seen,
-        } = &value.fact.fact;
+        } = &value.fact;
         let mut row = vec![table.plain(&value.node)];
-        row.extend(named.then(|| table.plain(pod(&value.fact.names))));
+        row.extend(placed.then(|| table.plain(place(&value.identity))));
+        row.extend(imaged.then(|| table.plain(&value.identity.image)));
         row.extend([table.plain(binary(key)), table.plain(key.arch)]);
         row.push(match columns {
             Columns::Emulated => table.plain(key.emulator.as_deref().unwrap_or_default()),
@@ -69,6 +71,10 @@ pub(crate) fn facts_wide(facts: &[NodeFact]) -> String {
         "NAMESPACE",
         "POD",
         "CONTAINER",
+        "WORKLOAD",
+        "IMAGE",
+        "IMAGE ARCH",
+        "UNIT",
         "CGROUP",
         "BINARY",
         "ARCH",
@@ -91,15 +97,23 @@ pub(crate) fn facts_wide(facts: &[NodeFact]) -> String {
             cpu_ns,
             first_seen,
             last_seen,
-        } = &value.fact.fact;
-        let names = &value.fact.names;
+        } = &value.fact;
+        let identity = &value.identity;
         table.add(vec![
             table.plain(&value.cluster),
             table.plain(&value.node),
             table.plain(value.node_arch),
-            table.plain(&names.namespace),
-            table.plain(&names.pod),
-            table.plain(&names.container),
+            table.plain(&identity.namespace),
+            table.plain(&identity.pod),
+            table.plain(&identity.container),
+            table.plain(&identity.workload),
+            table.plain(&identity.image),
+            table.plain(
+                identity
+                    .image_arch
+                    .map_or(String::new(), |arch| arch.to_string()),
+            ),
+            table.plain(&identity.unit),
             table.plain(&key.cgroup),
             table.plain(binary(key)),
             table.plain(key.arch),
@@ -128,8 +142,4 @@ fn cpu(key: &FactKey, nanos: u64) -> String {
     } else {
         "-".to_owned()
     }
-}
-
-fn pod(names: &Names) -> String {
-    format!("{}/{}", names.namespace, names.pod)
 }

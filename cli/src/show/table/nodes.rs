@@ -88,6 +88,7 @@ pub(crate) fn nodes_wide(nodes: &[NodeStatus]) -> String {
                 .for_each(|reason| table.pair("", reason));
         }
         table.pair("binfmt_misc", &preflight.binfmt);
+        table.pair("names of pods", &preflight.names);
         for handler in &preflight.handlers {
             table.pair(&format!("handler {}", handler.name), registered(handler));
         }

@@ -102,8 +102,8 @@ pub(super) fn list(
     } = query;
     let mut conditions = Conditions::default();
     conditions.any_of("n.name", filter.nodes.iter().cloned());
-    conditions.any_of("e.namespace", filter.namespaces.iter().cloned());
-    conditions.any_of("e.pod", filter.pods.iter().cloned());
+    conditions.any_of("o.namespace", filter.namespaces.iter().cloned());
+    conditions.any_of("o.pod", filter.pods.iter().cloned());
     conditions.any_of("e.arch", filter.archs.iter().map(ToString::to_string));
     conditions.any_of("e.mode", filter.modes.iter().map(ToString::to_string));
     conditions.any_of("e.kind", kinds.iter().cloned());
@@ -129,8 +129,9 @@ pub(super) fn list(
         );
     }
     let sql = format!(
-        "SELECT e.*, n.cluster, n.name AS node, n.arch AS node_arch
-         FROM event e JOIN node n ON n.id = e.node_id{}
+        "SELECT e.*, n.cluster, n.name AS node, n.arch AS node_arch, o.identity
+         FROM event e JOIN node n ON n.id = e.node_id
+           LEFT JOIN owner o ON o.node_id = e.node_id AND o.cgroup = e.cgroup{}
          ORDER BY e.time DESC, e.node_id DESC, e.stream_id DESC, e.sequence DESC LIMIT ?",
         conditions.clause()
     );

@@ -6,7 +6,11 @@ use rusqlite::Connection;
 
 /// One step per version; `user_version` says how many of them a file has had. Steps that were
 /// released are never edited.
-const MIGRATIONS: [&str; 2] = [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+];
 
 const NEWEST: u32 = MIGRATIONS.len() as u32;
 
@@ -96,7 +100,7 @@ mod tests {
         std::fs::write(&text, "this is a letter to my grandmother, not a database")
             .expect("writes");
         for (path, error) in [
-            (newer, "it has schema 99, this version knows up to 2"),
+            (newer, "it has schema 99, this version knows up to 3"),
             (text, "file is not a database"),
             (
                 dir.path().join("no/such/dir.db"),

@@ -27,6 +27,18 @@ impl Conditions {
         }
     }
 
+    /// Adds that the column contains one of `values`, unless there are none.
+    pub(super) fn any_contains(&mut self, column: &str, values: impl IntoIterator<Item = String>) {
+        let before = self.values.len();
+        self.values.extend(values.into_iter().map(Value::Text));
+        let count = self.values.len() - before;
+        if count > 0 {
+            let one = format!("instr({column}, ?) > 0");
+            self.text
+                .push(format!("({})", vec![one; count].join(" OR ")));
+        }
+    }
+
     /// The whole `WHERE`, with a leading space, or nothing.
     pub(super) fn clause(&self) -> String {
         if self.text.is_empty() {

@@ -5,14 +5,13 @@ use std::time::SystemTime;
 
 use archtrace_facts::fact::{Cause, Fact, FactId, Mode, Via};
 use archtrace_facts::fleet::NodeFact;
-use archtrace_facts::report::NamedFact;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
 
-use super::nodes;
 use super::select::Conditions;
-use super::values::{from_count, from_random, from_time, key, names, to_count, to_time, word};
+use super::values::{from_count, from_random, from_time, identity, key, to_count, to_time, word};
 use super::writer::Failure;
+use super::{nodes, owners};
 use crate::store::{Applied, Delta, FactCursor, FactQuery, NodeId, Snapshot};
 
 pub(super) fn apply_snapshot(
@@ -36,6 +35,7 @@ pub(super) fn apply_snapshot(
     for fact in live.into_iter().filter(|fact| !kept.contains(fact)) {
         retire(db, fact, epoch)?;
     }
+    owners::take(db, node, &snapshot.owners, &snapshot.images, now)?;
     advance(db, node, snapshot.revision, now)
 }
 
@@ -62,6 +62,7 @@ pub(super) fn apply_delta(
             retire(db, fact, epoch)?;
         }
     }
+    owners::take(db, node, &delta.owners, &delta.images, now)?;
     advance(db, node, delta.revision, now)
 }
 
@@ -106,12 +107,7 @@ fn find(
 }
 
 /// Takes over a fact as the agent tells it, and returns its row.
-fn upsert(
-    db: &Connection,
-    node: NodeId,
-    epoch: i64,
-    NamedFact { fact, names }: &NamedFact,
-) -> Result<i64, Failure> {
+fn upsert(db: &Connection, node: NodeId, epoch: i64, fact: &Fact) -> Result<i64, Failure> {
     let id = fact.key.id();
     let (count, cpu_ns) = (from_count(fact.count), from_count(fact.cpu_ns));
     let (row, had_count, had_cpu_ns) = match find(db, node, id, epoch)? {
@@ -126,9 +122,8 @@ fn upsert(
            count = MIN(count + ?1, 9223372036854775807),
            cpu_ns = MIN(cpu_ns + ?2, 9223372036854775807),
            processes = ?3, live_epoch = ?4,
-           first_seen = MIN(first_seen, ?5), last_seen = MAX(last_seen, ?6),
-           namespace = ?7, pod = ?8, container = ?9
-         WHERE id = ?10",
+           first_seen = MIN(first_seen, ?5), last_seen = MAX(last_seen, ?6)
+         WHERE id = ?7",
     )?
     .execute(params![
         more,
@@ -137,9 +132,6 @@ fn upsert(
         epoch,
         from_time(fact.first_seen),
         from_time(fact.last_seen),
-        names.namespace,
-        names.pod,
-        names.container,
         row,
     ])?;
     db.prepare_cached(
@@ -158,8 +150,8 @@ fn insert(db: &Connection, node: NodeId, id: FactId, fact: &Fact) -> Result<i64,
     let key = &fact.key;
     db.prepare_cached(
         "INSERT INTO fact (node_id, key_id, cgroup, binary, path_resolved, arch, mode, emulator,
-           via, cause, namespace, pod, container, count, cpu_ns, processes, first_seen, last_seen)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', '', '', 0, 0, 0, ?, ?)",
+           via, cause, count, cpu_ns, processes, first_seen, last_seen)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?, ?)",
     )?
     .execute(params![
         node.0,
@@ -203,8 +195,8 @@ pub(super) fn list(
     let alive_since = from_time(*alive_since);
     let mut conditions = Conditions::default();
     conditions.any_of("n.name", filter.nodes.iter().cloned());
-    conditions.any_of("f.namespace", filter.namespaces.iter().cloned());
-    conditions.any_of("f.pod", filter.pods.iter().cloned());
+    conditions.any_of("o.namespace", filter.namespaces.iter().cloned());
+    conditions.any_of("o.pod", filter.pods.iter().cloned());
     conditions.any_of("f.arch", filter.archs.iter().map(ToString::to_string));
     conditions.any_of("f.mode", filter.modes.iter().map(ToString::to_string));
     if !filter.modes.is_empty() && !filter.modes.contains(&Mode::Native) {
@@ -223,8 +215,10 @@ pub(super) fn list(
     }
     let sql = format!(
         "SELECT f.*, n.cluster, n.name AS node, n.arch AS node_arch, n.last_heard,
-           f.live_epoch IS n.epoch AS live
-         FROM fact f JOIN node n ON n.id = f.node_id{} ORDER BY f.id DESC LIMIT ?",
+           f.live_epoch IS n.epoch AS live, o.identity
+         FROM fact f JOIN node n ON n.id = f.node_id
+           LEFT JOIN owner o ON o.node_id = f.node_id AND o.cgroup = f.cgroup{}
+         ORDER BY f.id DESC LIMIT ?",
         conditions.clause()
     );
     let mut statement = db.prepare_cached(&sql)?;
@@ -257,10 +251,8 @@ fn read(row: &Row<'_>, alive_since: i64) -> Result<NodeFact, Failure> {
         cluster: row.get("cluster")?,
         node: row.get("node")?,
         node_arch: word(row, "node_arch")?,
-        fact: NamedFact {
-            fact,
-            names: names(row)?,
-        },
+        identity: identity(row, &fact.key.cgroup)?,
+        fact,
         current,
     })
 }

@@ -4,7 +4,8 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use archtrace_facts::fact::FactKey;
-use archtrace_facts::report::Names;
+use archtrace_facts::identity::{self, Identity};
+use archtrace_proto::convert::decode_identity;
 use rusqlite::Row;
 
 use super::writer::Failure;
@@ -66,10 +67,10 @@ pub(super) fn key(row: &Row<'_>) -> Result<FactKey, Failure> {
     })
 }
 
-pub(super) fn names(row: &Row<'_>) -> Result<Names, Failure> {
-    Ok(Names {
-        namespace: row.get("namespace")?,
-        pod: row.get("pod")?,
-        container: row.get("container")?,
-    })
+/// Whose the row's cgroup is: as it was told, else as the cgroup's path says.
+pub(super) fn identity(row: &Row<'_>, cgroup: &str) -> Result<Identity, Failure> {
+    match row.get_ref("identity")?.as_blob_or_null()? {
+        Some(told) => Ok(decode_identity(told)?),
+        None => Ok(identity::of_cgroup(cgroup)),
+    }
 }

@@ -3,11 +3,11 @@
 use archtrace_collector::store::{EventQuery, NodeQuery, Store};
 use archtrace_facts::arch::Arch;
 use archtrace_facts::fact::{
-    Cause, EventKind, FactKey, HandlerChangeKind, IllegalInstruction, Mode, Origin, Via,
+    Cause, EventKind, Fact, FactKey, HandlerChangeKind, IllegalInstruction, Mode, Origin, Via,
 };
 use archtrace_facts::fleet::Filter;
 use archtrace_facts::node::Handler;
-use archtrace_facts::report::{NamedFact, Names, Record};
+use archtrace_facts::report::Record;
 
 use super::super::support::{
     at, batch, change, event, fact, handler, hello, illegal, instruction, key, loss,
@@ -33,20 +33,11 @@ fn keys() -> Vec<FactKey> {
 
 pub(crate) async fn every_field_of_a_fact_comes_back(store: &impl Store) {
     let node = attach(store, "n", 1).await;
-    let names = Names {
-        namespace: "shop".to_owned(),
-        pod: "cart-1".to_owned(),
-        container: "cart".to_owned(),
+    let with = |key| Fact {
+        key,
+        ..fact("/x", 3)
     };
-    let named = |key| {
-        let mut named = NamedFact {
-            names: names.clone(),
-            ..fact("/x", 3)
-        };
-        named.fact.key = key;
-        named
-    };
-    let told: Vec<_> = keys().into_iter().map(named).collect();
+    let told: Vec<_> = keys().into_iter().map(with).collect();
     snapshot(store, node, 1, told.clone()).await;
     let known = facts(store, all()).await.into_iter().rev();
     let known: Vec<_> = known.map(|fact| fact.fact).collect();
@@ -92,14 +83,13 @@ pub(crate) async fn every_field_of_an_event_comes_back(store: &impl Store) {
         change(HandlerChangeKind::Removed, bare, 6),
     ];
     for key in keys() {
-        let Record::Event(mut named) = event("/x", 7) else {
+        let Record::Event(mut event) = event("/x", 7) else {
             unreachable!("it is an event")
         };
-        named.event.key = key;
-        named.event.errno = -1;
-        named.event.count = i64::MAX.unsigned_abs();
-        named.names.pod = "cart-1".to_owned();
-        told.push(Record::Event(named));
+        event.key = key;
+        event.errno = -1;
+        event.count = i64::MAX.unsigned_abs();
+        told.push(Record::Event(event));
     }
     store
         .append_events(node, batch(0, told.clone()), at(9))

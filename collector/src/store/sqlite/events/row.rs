@@ -2,14 +2,15 @@
 
 use archtrace_facts::fact::{Cause, Event, HandlerChangeKind, Via};
 use archtrace_facts::fleet::NodeEvent;
-use archtrace_facts::report::{HandlerChange, NamedEvent, Record, ReportedLoss};
+use archtrace_facts::identity::Identity;
+use archtrace_facts::report::{HandlerChange, Record, ReportedLoss};
 use archtrace_proto::convert::{
     decode_handler, decode_instruction, encode_handler, encode_instruction,
 };
 use rusqlite::{Connection, Row, params};
 
 use super::super::values::{
-    from_count, from_random, from_time, key, names, to_count, to_random, to_time, word,
+    from_count, from_random, from_time, identity, key, to_count, to_random, to_time, word,
 };
 use super::super::writer::Failure;
 use crate::store::{EventCursor, NodeId};
@@ -25,12 +26,12 @@ pub(super) fn insert(
     let (stream, sequence) = (from_random(stream_id), from_count(sequence));
     let (time, kind) = (from_time(record.time()), record.kind());
     let inserted = match record {
-        Record::Event(NamedEvent { event, names }) => db
+        Record::Event(event) => db
             .prepare_cached(
                 "INSERT OR IGNORE INTO event (node_id, stream_id, sequence, time, kind, pid, comm,
                    errno, count, instruction, cgroup, binary, path_resolved, arch, mode, emulator,
-                   via, cause, namespace, pod, container)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                   via, cause)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![
                 node.0,
@@ -51,9 +52,6 @@ pub(super) fn insert(
                 event.key.emulator,
                 event.key.via.map(Via::as_str),
                 event.key.cause.map(Cause::as_str),
-                names.namespace,
-                names.pod,
-                names.container,
             ])?,
         Record::Loss(loss) => db
             .prepare_cached(
@@ -100,13 +98,19 @@ pub(super) fn read(row: &Row<'_>) -> Result<(EventCursor, NodeEvent), Failure> {
         stream_id,
         sequence,
     };
+    let record = record(row, time)?;
+    let identity = match &record {
+        Record::Event(event) => identity(row, &event.key.cgroup)?,
+        Record::Loss(_) | Record::Handler(_) => Identity::default(),
+    };
     let event = NodeEvent {
         cluster: row.get("cluster")?,
         node: row.get("node")?,
         node_arch: word(row, "node_arch")?,
         stream_id,
         sequence,
-        record: record(row, time)?,
+        record,
+        identity,
     };
     Ok((cursor, event))
 }
@@ -129,7 +133,7 @@ fn record(row: &Row<'_>, time: i64) -> Result<Record, Failure> {
         }));
     }
     let instruction = row.get_ref("instruction")?.as_blob_or_null()?;
-    let event = Event {
+    Ok(Record::Event(Event {
         time: to_time(time),
         kind: kind.parse()?,
         pid: row.get("pid")?,
@@ -138,9 +142,5 @@ fn record(row: &Row<'_>, time: i64) -> Result<Record, Failure> {
         errno: row.get("errno")?,
         count: row.get::<_, Option<i64>>("count")?.map_or(0, to_count),
         instruction: instruction.map(decode_instruction).transpose()?,
-    };
-    Ok(Record::Event(NamedEvent {
-        event,
-        names: names(row)?,
     }))
 }
