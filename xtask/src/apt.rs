@@ -1,6 +1,9 @@
 //! Debian packages: installed on this machine, or fetched for another suite or architecture.
 
+mod private;
+
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -46,6 +49,8 @@ pub(crate) struct Package<'a> {
     pub(crate) name: &'a str,
     /// The newest if `None`.
     pub(crate) version: Option<&'a str>,
+    /// Tells unpacked parts of one package from each other; empty for the usual one.
+    pub(crate) part: &'a str,
 }
 
 /// The files of `package` that match `patterns` (as tar understands them), unpacked into a
@@ -59,6 +64,7 @@ pub(crate) fn unpack(package: Package<'_>, patterns: &[&str]) -> Result<PathBuf>
         arch,
         name,
         version,
+        part,
     } = package;
     let version = version
         .map(|version| format!("={version}"))
@@ -67,28 +73,73 @@ pub(crate) fn unpack(package: Package<'_>, patterns: &[&str]) -> Result<PathBuf>
         .join("packages")
         .join(suite)
         .join(arch)
-        .join(format!("{name}{version}"));
+        .join(format!("{name}{version}{part}"));
+    let title = format!("download {name} of {suite} for {arch}");
+    once(&dir, &title, |work, files| {
+        let deb = private::download(package, work)?;
+        extract(&deb, files, patterns).with_context(|| format!("unpack {}", deb.display()))
+    })?;
+    Ok(dir)
+}
+
+/// The file of a directory of [`unpack_all`] that names what is in there.
+pub(crate) const CONTENTS: &str = ".packages";
+
+/// What `names` and all they depend on install, unpacked into one directory of the cache, which is
+/// laid out like the root of a merged `/usr`. Nothing of it has run, so no package is set up.
+///
+/// # Errors
+/// If apt cannot get one of them, or it cannot be unpacked.
+pub(crate) fn unpack_all(suite: &str, arch: &str, names: &[&str]) -> Result<PathBuf> {
+    let set = names.join("+");
+    let dir = paths::cache()?.join("roots").join(suite).join(arch);
+    let dir = dir.join(&set);
+    let title = format!("download {set} and what that needs, of {suite} for {arch}");
+    once(&dir, &title, |work, files| {
+        for top in ["bin", "lib", "lib64", "sbin"] {
+            fs::create_dir_all(files.join("usr").join(top))?;
+            symlink(Path::new("usr").join(top), files.join(top))?;
+        }
+        let mut contents = String::new();
+        for deb in private::download_all(suite, arch, names, work)? {
+            extract(&deb, files, &UNREAD).with_context(|| format!("unpack {}", deb.display()))?;
+            let name = deb.file_name().unwrap_or_default();
+            contents.push_str(&format!("{}\n", name.display()));
+        }
+        fs::write(files.join(CONTENTS), contents).context("write the list of packages")
+    })?;
+    Ok(dir)
+}
+
+/// What no program reads.
+const UNREAD: [&str; 4] = [
+    "--exclude=./usr/share/doc",
+    "--exclude=./usr/share/man",
+    "--exclude=./usr/share/locale",
+    "--exclude=./usr/share/info",
+];
+
+/// Has `fill` make the directory `dir`, unless it is there, with a place for what it downloads.
+fn once(dir: &Path, title: &str, fill: impl FnOnce(&Path, &Path) -> Result<()>) -> Result<()> {
     if dir.is_dir() {
-        return Ok(dir);
+        return Ok(());
     }
-    progress::during(&format!("download {name} of {suite} for {arch}"), || {
-        let parent = dir.parent().unwrap_or(&dir);
+    progress::during(title, || {
+        let parent = dir.parent().unwrap_or(dir);
         fs::create_dir_all(parent).with_context(|| format!("create {}", parent.display()))?;
         // Beside its final place, which is only ever there as a whole.
         let work = tempfile::Builder::new()
             .prefix(".unpack")
             .tempdir_in(parent)?;
-        let deb = download(package, work.path())?;
         let files = work.path().join("files");
         fs::create_dir(&files)?;
-        extract(&deb, &files, patterns).with_context(|| format!("unpack {}", deb.display()))?;
-        match fs::rename(&files, &dir) {
+        fill(work.path(), &files)?;
+        match fs::rename(&files, dir) {
             // Somebody else was faster; both have the same files.
             Err(_) if dir.is_dir() => Ok(()),
             other => other.with_context(|| format!("rename to {}", dir.display())),
         }
-    })?;
-    Ok(dir)
+    })
 }
 
 /// The version of an installed package.
@@ -112,99 +163,6 @@ fn apt(tool: &str) -> Command {
         .env("DEBIAN_FRONTEND", "noninteractive")
         .env("LC_ALL", "C");
     command
-}
-
-/// Downloads `package` into `dir` by an apt set-up of its own, so that this machine's sources,
-/// lists and architectures stay as they are. apt verifies what it gets against Debian's keys.
-fn download(package: Package<'_>, dir: &Path) -> Result<PathBuf> {
-    let Package {
-        suite,
-        arch,
-        name,
-        version,
-    } = package;
-    let state = paths::cache()?.join("apt").join(format!("{suite}-{arch}"));
-    for sub in ["lists/partial", "cache/archives/partial"] {
-        fs::create_dir_all(state.join(sub))
-            .with_context(|| format!("create {}", state.display()))?;
-    }
-    fs::write(state.join("status"), "")?;
-    let sources = state.join("sources.list");
-    let keys = "/usr/share/keyrings/debian-archive-keyring.gpg";
-    fs::write(
-        &sources,
-        format!("deb [signed-by={keys}] {} {suite} main\n", mirror(suite)?),
-    )?;
-    let tool = |tool: &str| {
-        let mut command = apt(tool);
-        let options = [
-            ("Dir::State", state.display().to_string()),
-            (
-                "Dir::State::Lists",
-                state.join("lists").display().to_string(),
-            ),
-            (
-                "Dir::State::status",
-                state.join("status").display().to_string(),
-            ),
-            ("Dir::Cache", state.join("cache").display().to_string()),
-            ("Dir::Etc::sourcelist", sources.display().to_string()),
-            ("Dir::Etc::sourceparts", "-".to_owned()),
-            ("APT::Architecture", arch.to_owned()),
-            ("APT::Architectures", arch.to_owned()),
-            ("APT::Sandbox::User", "root".to_owned()),
-            ("Acquire::Retries", "3".to_owned()),
-            ("Acquire::Languages", "none".to_owned()),
-        ];
-        command.arg("-qq").args(
-            options
-                .iter()
-                .flat_map(|(key, value)| ["-o".to_owned(), format!("{key}={value}")]),
-        );
-        command.stdin(Stdio::null()).current_dir(dir);
-        command
-    };
-    output(tool("apt-get").arg("update"))?;
-    let depends = output(tool("apt-cache").args(["depends", name]))?;
-    let image = depends
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("Depends: "))
-        .find(|dependency| dependency.starts_with("linux-image-") && dependency.contains('.'));
-    let wanted = match version {
-        Some(version) => format!("{name}={version}"),
-        None => image.unwrap_or(name).to_owned(),
-    };
-    output(tool("apt-get").args(["download", &wanted]))?;
-    let mut debs = fs::read_dir(dir)?.filter_map(|entry| Some(entry.ok()?.path()));
-    debs.find(|path| path.extension().is_some_and(|extension| extension == "deb"))
-        .with_context(|| format!("apt-get download {wanted} left no file"))
-}
-
-/// Where `suite` comes from: where this machine gets that suite, else where it gets its own.
-fn mirror(suite: &str) -> Result<String> {
-    let targets = |format: &str| output(apt("apt-get").args(["indextargets", "--format", format]));
-    let mut sites = targets("$(SITE) $(RELEASE)")?;
-    if sites.trim().is_empty() {
-        // A fresh image has sources, but no lists yet.
-        if nix::unistd::geteuid().is_root() {
-            update()?;
-        }
-        sites = targets("$(SITE) $(RELEASE)")?;
-    }
-    let pairs: Vec<_> = sites
-        .lines()
-        .filter_map(|line| line.split_once(' '))
-        .collect();
-    let same = pairs.iter().find(|(_, release)| *release == suite);
-    let main = || {
-        pairs
-            .iter()
-            .find(|(site, release)| !release.contains('-') && site.contains("debian"))
-    };
-    let (site, _) = same
-        .or_else(main)
-        .with_context(|| format!("apt knows no mirror for {suite}; run: apt-get update"))?;
-    Ok((*site).to_owned())
 }
 
 /// What `command` prints.
@@ -232,7 +190,8 @@ fn extract(deb: &Path, dir: &Path, patterns: &[&str]) -> Result<()> {
     let stdout = archive.stdout.take().context("no pipe from dpkg-deb")?;
     let status = Command::new("tar")
         .arg("-x")
-        .arg("--wildcards")
+        // The links at the top of a merged /usr stay links.
+        .args(["--wildcards", "--keep-directory-symlink"])
         .arg("-C")
         .arg(dir)
         .args(patterns)

@@ -57,7 +57,8 @@ fn parse(line: &str) -> Option<Vec<(u8, Cell)>> {
         .collect()
 }
 
-/// Compares the file with what was seen, or writes it. Columns that were not seen stay.
+/// Compares the file with what was seen, or writes it. Columns and lines that were not seen stay. Two
+/// machines may share a column: one runs pods, the other does not.
 ///
 /// # Errors
 /// If they differ and it is not to be written, or if a case failed.
@@ -65,11 +66,21 @@ pub(crate) fn settle(seen: &[(String, Column)], write: bool) -> Result<()> {
     let path = file();
     let old = fs::read_to_string(&path).unwrap_or_default();
     let mut columns = table::parse(&old);
+    let mut merged = BTreeMap::<String, Column>::new();
     for (name, column) in seen {
         if column.values().any(|cell| *cell == Cell::Fail) {
             bail!("cases failed on {name}, so the table stays as it is");
         }
-        columns.insert(name.clone(), column.clone());
+        let cells = merged.entry(name.clone()).or_default();
+        for (number, cell) in column {
+            let worst = cells.entry(*number).or_insert_with(|| cell.clone());
+            if cell > worst {
+                worst.clone_from(cell);
+            }
+        }
+    }
+    for (name, column) in merged {
+        columns.entry(name).or_default().extend(column);
     }
     let new = table::render(&columns);
     if new == old {

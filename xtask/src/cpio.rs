@@ -25,6 +25,11 @@ impl<W: Write> Archive<W> {
         self.entry(path, 0o10_0755, (0, 0), content)
     }
 
+    /// Adds a symbolic link.
+    pub(crate) fn link(&mut self, path: &str, target: &str) -> io::Result<()> {
+        self.entry(path, 0o12_0777, (0, 0), target.as_bytes())
+    }
+
     /// Adds a character device.
     pub(crate) fn device(&mut self, path: &str, numbers: (u32, u32)) -> io::Result<()> {
         self.entry(path, 0o02_0600, numbers, &[])

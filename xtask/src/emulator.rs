@@ -33,6 +33,7 @@ pub(crate) fn static_qemu(host: Arch) -> Result<PathBuf> {
         arch: host.as_str(),
         name: "qemu-user-static",
         version: None,
+        part: "",
     };
     let dir = apt::unpack(
         package,

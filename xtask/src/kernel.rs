@@ -15,15 +15,56 @@ use crate::vm::{Arch, Version};
 pub(crate) struct Kernel {
     /// The image, in the form that QEMU's `-kernel` takes.
     pub(crate) image: PathBuf,
-    /// The module `binfmt_misc`, as plain ELF.
-    pub(crate) binfmt_misc: PathBuf,
+    /// The modules that a machine loads, as plain ELF, in the order in which it does.
+    pub(crate) modules: Vec<PathBuf>,
 }
+
+/// What every machine needs.
+const HANDLERS: [&str; 1] = ["binfmt_misc"];
+
+/// What a machine with a disk and containers needs besides; ext4 is built in.
+const DISK: [&str; 7] = [
+    "virtio",
+    "virtio_ring",
+    "virtio_pci_legacy_dev",
+    "virtio_pci_modern_dev",
+    "virtio_pci",
+    "virtio_blk",
+    "overlay",
+];
 
 /// Fetches the kernel if it is not in the cache.
 ///
 /// # Errors
 /// If it cannot be fetched, or its package does not hold what is expected.
 pub(crate) fn get(version: Version, arch: Arch) -> Result<Kernel> {
+    let patterns = ["./boot/vmlinuz-*", "*/fs/binfmt_misc.ko*"];
+    fetch(version, arch, "", &patterns, &HANDLERS)
+}
+
+/// The same, with the modules of a machine that has a disk and containers.
+///
+/// # Errors
+/// See [`get`].
+pub(crate) fn with_disk(version: Version, arch: Arch) -> Result<Kernel> {
+    let patterns = [
+        "./boot/vmlinuz-*",
+        "*/fs/binfmt_misc.ko*",
+        "*/drivers/virtio/virtio*.ko*",
+        "*/drivers/block/virtio_blk.ko*",
+        "*/fs/overlayfs/overlay.ko*",
+    ];
+    let modules = [&DISK[..], &HANDLERS].concat();
+    fetch(version, arch, "+disk", &patterns, &modules)
+}
+
+fn fetch(
+    version: Version,
+    arch: Arch,
+    part: &str,
+    patterns: &[&str],
+    modules: &[&str],
+) -> Result<Kernel> {
     let suite = match version {
         Version::V5_10 => "bullseye",
         Version::V6_1 => "bookworm",
@@ -40,13 +81,13 @@ pub(crate) fn get(version: Version, arch: Arch) -> Result<Kernel> {
         arch: arch.as_str(),
         name,
         version: None,
+        part,
     };
-    let dir = apt::unpack(package, &["./boot/vmlinuz-*", "*/fs/binfmt_misc.ko*"])?;
-    let image = find(&dir.join("boot"), "vmlinuz-")?;
-    let module = find(&dir, "binfmt_misc.ko")?;
+    let dir = apt::unpack(package, patterns)?;
+    let module = |name: &&str| uncompressed(find(&dir, &format!("{name}.ko"))?);
     Ok(Kernel {
-        image,
-        binfmt_misc: uncompressed(module)?,
+        image: find(&dir.join("boot"), "vmlinuz-")?,
+        modules: modules.iter().map(module).collect::<Result<_>>()?,
     })
 }
 

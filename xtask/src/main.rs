@@ -7,6 +7,7 @@ mod apt;
 mod bench;
 mod binaries;
 mod checklist;
+mod containerd;
 mod cpio;
 mod demo;
 mod emulator;
@@ -18,6 +19,7 @@ mod run;
 mod setup;
 mod test;
 mod toolchain;
+mod tree;
 mod vm;
 
 use std::process::ExitCode;
@@ -54,6 +56,8 @@ enum Task {
     Fuzz(fuzz::Args),
     /// Measures what the agent costs
     Bench(bench::Args),
+    /// Measures how fast a root file system is looked at
+    ScanBench(tree::Args),
 }
 
 fn main() -> ExitCode {
@@ -65,6 +69,7 @@ fn main() -> ExitCode {
         Task::Vm(args) => vm::main(&args),
         Task::Fuzz(args) => fuzz::main(&args),
         Task::Bench(args) => bench::main(&args),
+        Task::ScanBench(args) => tree::main(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

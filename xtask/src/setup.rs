@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::vm::{self, Arch};
-use crate::{apt, emulator, kernel, paths, progress, toolchain};
+use crate::{apt, containerd, emulator, paths, progress, toolchain};
 
 /// The linker for BPF, in the version that fits Debian's LLVM and compiler.
 const BPF_LINKER: &str = "0.13.0";
@@ -47,8 +47,14 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     prepare(purpose)?;
     if purpose == Purpose::Vm {
         install_cargo_deny()?;
+        if let Some(host) = Arch::host() {
+            containerd::programs(host)?;
+        }
         for machine in vm::matrix() {
-            kernel::get(machine.version, machine.arch)?;
+            machine.kernel()?;
+            if machine.pods {
+                vm::disk(machine.arch)?;
+            }
         }
     }
     eprintln!("setup: everything is there");
@@ -115,7 +121,7 @@ const BUILD: [Wanted; 2] = [
     ),
 ];
 
-const VM: [Wanted; 5] = [
+const VM: [Wanted; 6] = [
     wanted(
         "qemu-system-x86",
         "/usr/bin/qemu-system-x86_64",
@@ -137,6 +143,11 @@ const VM: [Wanted; 5] = [
         "links programs for arm64",
     ),
     wanted("xz-utils", "/usr/bin/xz", "unpacks kernel modules"),
+    wanted(
+        "e2fsprogs",
+        "/sbin/mke2fs",
+        "makes the disks of machines with pods",
+    ),
 ];
 
 fn install_packages(purpose: Purpose) -> Result<()> {

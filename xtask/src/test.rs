@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::binaries::{self, cargo};
 use crate::checklist::{self, Column};
 use crate::vm::{self, Arch, Cases};
-use crate::{emulator, paths, progress, setup};
+use crate::{apt, containerd, emulator, paths, progress, setup, tree};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -52,6 +52,13 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     }
     let mut outcomes = Vec::new();
     checks(&mut outcomes);
+    if apt::is_here() {
+        step(&mut outcomes, "a root file system", tree::check);
+    } else {
+        eprintln!(
+            "warning: the audit of a root file system of Debian's was not tried: no apt here"
+        );
+    }
     let mut columns = Vec::new();
     if !no_host {
         step(&mut outcomes, "tests on this machine", || {
@@ -139,6 +146,14 @@ fn host(columns: &mut Vec<(String, Column)>) -> Result<()> {
     command
         .env("ARCHTRACE_PROGRAMS", programs)
         .env("ARCHTRACE_EMULATOR", emulator::static_qemu(arch)?);
+    if apt::is_here() {
+        let path = std::env::join_paths(containerd::programs(arch)?)?;
+        command.env("ARCHTRACE_CONTAINERD", path);
+    } else {
+        eprintln!(
+            "warning: no cases of pods on this machine, since it has no apt to get containerd by"
+        );
+    }
     let cases = heard(&mut command)?;
     // The table has a column for hosts whose kernel allows no better.
     if cases.tier == 3 {

@@ -85,6 +85,7 @@ pub(crate) fn sysroot(arch: Arch) -> Result<PathBuf> {
             arch: arch.as_str(),
             name: DEBIAN_STD,
             version: Some(&version),
+            part: "",
         };
         match apt::unpack(package, &["./usr/lib/*"]) {
             Ok(dir) => return Ok(dir.join("usr")),

@@ -1,6 +1,7 @@
 //! `cargo xtask vm`: boots real kernels under emulation and runs the test cases there.
 
 mod boot;
+mod disk;
 mod image;
 mod machine;
 
@@ -10,15 +11,17 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
+pub(crate) use disk::disk;
 pub(crate) use machine::{Arch, Machine, Version, matrix};
 
 use crate::checklist::{self, Column};
-use crate::{binaries, kernel, setup};
+use crate::{binaries, setup};
 
 const EXAMPLES: &str = "\
 Examples:
   cargo xtask vm --kernel 6.1 --arch amd64                one kernel
   cargo xtask vm --kernel 6.1 --arch arm64 --case kinds   only the cases whose name holds 'kinds'
+  cargo xtask vm --pods --arch arm64                      a node with systemd and containerd
   cargo xtask vm --all                                    the whole matrix
   cargo xtask vm --all --write                            and what it showed to docs/checklist.md";
 
@@ -29,8 +32,11 @@ const MACHINES_AT_ONCE: usize = 2;
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Version of the kernel
-    #[arg(long, required_unless_present = "all", value_enum)]
+    #[arg(long, required_unless_present_any = ["all", "pods"], value_enum)]
     kernel: Option<Version>,
+    /// Nodes with systemd and containerd, and the cases of pods (narrowed by --arch)
+    #[arg(long, conflicts_with_all = ["all", "kernel"])]
+    pods: bool,
     /// Architecture of the machine [default: this machine's]
     #[arg(long, value_enum)]
     arch: Option<Arch>,
@@ -48,12 +54,13 @@ pub(crate) struct Args {
 pub(crate) fn main(args: &Args) -> Result<()> {
     let Args {
         kernel,
+        pods,
         arch,
         all,
         case,
         write,
     } = args;
-    let machines = match (kernel, all) {
+    let machines = match (kernel, *all || *pods) {
         (Some(version), false) => {
             let Some(arch) = arch.or(Arch::host()) else {
                 bail!("say which one: --arch amd64 or --arch arm64")
@@ -63,6 +70,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         _ => matrix()
             .into_iter()
             .filter(|machine| kernel.is_none_or(|version| machine.version == version))
+            .filter(|machine| *all || machine.pods)
             .filter(|machine| arch.is_none_or(|arch| machine.arch == arch))
             .collect(),
     };
@@ -89,7 +97,7 @@ pub(crate) fn columns(reports: &[Report]) -> Vec<(String, Column)> {
         .iter()
         .filter_map(|report| {
             let cases = report.cases.as_ref().ok()?;
-            Some((report.machine.name(), cases.column.clone()))
+            Some((report.machine.column(), cases.column.clone()))
         })
         .collect()
 }
@@ -157,9 +165,10 @@ pub(crate) fn run(machines: &[Machine], case: Option<&str>) -> Result<Vec<Report
         }
         let programs = binaries::build_static(arch)?;
         for machine in of_arch {
-            let kernel = kernel::get(machine.version, arch)?;
+            let kernel = machine.kernel()?;
             let image = image::make(*machine, &kernel, &programs)?;
-            pending.push((*machine, kernel, image));
+            let disk = machine.pods.then(|| disk(arch)).transpose()?;
+            pending.push((*machine, kernel, image, disk));
         }
     }
     // The emulated arm64 machines take the longest.
@@ -169,11 +178,11 @@ pub(crate) fn run(machines: &[Machine], case: Option<&str>) -> Result<Vec<Report
     thread::scope(|scope| {
         for _ in 0..MACHINES_AT_ONCE {
             scope.spawn(|| {
-                while let Some((machine, kernel, image)) =
+                while let Some((machine, kernel, image, disk)) =
                     pending.lock().ok().and_then(|mut list| list.pop())
                 {
                     let start = Instant::now();
-                    let cases = boot::boot(machine, &kernel.image, &image, case);
+                    let cases = boot::boot(machine, &kernel.image, &image, disk.as_deref(), case);
                     let report = Report {
                         machine,
                         cases,

@@ -41,6 +41,7 @@ fn main() -> Result<()> {
         programs,
         emulator,
         tier: None,
+        runtime: None,
     };
     let mut world = World::new(config).context("start an agent and a collector")?;
     let isa = Isa::native().context("there are no guests for this machine's CPU")?;

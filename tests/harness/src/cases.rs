@@ -5,6 +5,7 @@ mod around;
 mod binfmt;
 mod counts;
 mod cpu;
+mod crowd;
 mod direct;
 mod failures;
 mod flood;
@@ -12,6 +13,7 @@ mod hostile;
 mod kinds;
 mod native;
 mod node;
+mod pods;
 mod preflight;
 mod restarts;
 mod sigill;
@@ -101,8 +103,6 @@ pub const ALL: &[Case] = &[
     everywhere("failures_ordinary", &[], failures::ordinary),
     everywhere("native_compat", &[23], native::compat),
     everywhere("native_neighbours", &[24], native::neighbours),
-    everywhere("native_images", &[25], native::images),
-    everywhere("native_files", &[26], native::files),
     everywhere("sigill_native", &[27], sigill::native),
     everywhere("sigill_extensions", &[27], sigill::extensions),
     everywhere("sigill_handled", &[28], sigill::handled),
@@ -123,7 +123,13 @@ pub const ALL: &[Case] = &[
     everywhere("hostile_registry", &[], hostile::registry),
     everywhere("restart_collector", &[], restarts::collector),
     everywhere("restart_agent", &[32, 35], restarts::agent),
-    // Leaves the maps full.
+    // Leaves the maps full, of native binaries and of foreign ones.
+    Case {
+        name: "crowd_of_pods",
+        checklist: &[],
+        only: Some(Place::Host),
+        run: crowd::of_pods,
+    },
     everywhere("hostile_flood", &[39], flood::distinct),
     Case {
         name: "nothing_left_attached",
@@ -146,16 +152,32 @@ const fn everywhere(
     }
 }
 
-/// Runs the cases whose name contains `filter`, prints a line for each, and returns how many
+/// Those of pods, which take a world with a container runtime.
+pub const PODS: &[Case] = &[
+    everywhere("pods_kinds", &[33], pods::kinds),
+    everywhere("pods_format_error", &[], pods::format_error),
+    everywhere("pods_missing_emulator", &[], pods::missing_emulator),
+    everywhere("pods_recovers", &[], pods::recovers),
+    everywhere("pods_brief", &[], pods::brief),
+    everywhere("pods_restarted", &[], pods::restarted),
+    everywhere("pods_unit", &[], pods::unit),
+    everywhere("pods_mislabelled", &[25], pods::mislabelled),
+    everywhere("pods_foreign_files", &[26], pods::foreign_files),
+    everywhere("pods_named_later", &[], pods::later),
+    everywhere("pods_many", &[], pods::many),
+    everywhere("pods_short_lived", &[31], pods::short_lived),
+];
+
+/// Runs those of `all` whose name contains `filter`, prints a line for each, and returns how many
 /// passed (or are degraded or not applicable) and failed.
 ///
 /// A line is `case <name> ok|degraded|n.a.|FAIL #<line of the checklist>… (<seconds> s) <text>`.
-pub fn run(world: &mut World, filter: &str) -> (u32, u32) {
+pub fn run(world: &mut World, all: &[Case], filter: &str) -> (u32, u32) {
     let (mut passed, mut failed) = (0, 0);
     let here = |case: &&Case| {
         case.only.is_none_or(|place| place == world.place()) && case.name.contains(filter)
     };
-    let cases: Vec<_> = ALL.iter().filter(here).collect();
+    let cases: Vec<_> = all.iter().filter(here).collect();
     for case in cases {
         let start = Instant::now();
         // An agent that died must not go unnoticed, whatever the case looks at.

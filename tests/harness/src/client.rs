@@ -34,6 +34,58 @@ pub struct Fact {
     pub processes: u64,
     pub cpu_seconds: f64,
     pub via: Option<String>,
+    pub cause: Option<String>,
+    #[serde(flatten)]
+    pub owner: Owner,
+}
+
+/// Whose a fact or an event is. The texts are empty where that is not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[expect(
+    missing_docs,
+    reason = "the names are those that `archtrace facts -o json` documents"
+)]
+pub struct Owner {
+    pub namespace: String,
+    pub pod: String,
+    pub container: String,
+    pub pod_uid: String,
+    pub container_id: String,
+    pub unit: String,
+    pub image: String,
+    pub image_id: String,
+    pub image_arch: Option<String>,
+    pub workload: String,
+    pub restart_attempt: u32,
+    pub last_exit_code: Option<i32>,
+    pub last_exit_reason: Option<String>,
+}
+
+/// The fields of an image that the cases look at.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(
+    missing_docs,
+    reason = "the names are those that `archtrace images -o json` documents"
+)]
+pub struct Image {
+    pub image_id: String,
+    pub images: Vec<String>,
+    pub image_arch: Option<String>,
+    pub main_arch: Option<String>,
+    pub audited: bool,
+    pub foreign: Vec<ForeignFile>,
+}
+
+/// A file that is not for the platform.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[expect(
+    missing_docs,
+    reason = "the names are those that `archtrace images -o json` documents"
+)]
+pub struct ForeignFile {
+    pub path: String,
+    pub arch: String,
+    pub role: String,
 }
 
 /// The fields of an event, or of a loss among them, that the cases look at. The `cause` of a loss
@@ -44,6 +96,7 @@ pub struct Fact {
     reason = "the names are those that `archtrace events -o json` documents"
 )]
 pub struct Event {
+    pub time: String,
     pub kind: String,
     pub binary: String,
     pub arch: String,
@@ -56,6 +109,8 @@ pub struct Event {
     pub message: Option<String>,
     pub instruction: Option<Instruction>,
     pub handler: Option<Handler>,
+    #[serde(flatten)]
+    pub owner: Owner,
 }
 
 /// What a process died of, as far as the cases look at it.
@@ -126,6 +181,14 @@ impl Client {
     /// If a field is missing, or see [`Client::ask`].
     pub fn facts(&self, arguments: &[&str]) -> Result<Vec<Fact>> {
         parse(self.ask(&[&["facts"], arguments].concat())?)
+    }
+
+    /// Every image of `archtrace images`.
+    ///
+    /// # Errors
+    /// If a field is missing, or see [`Client::ask`].
+    pub fn images(&self) -> Result<Vec<Image>> {
+        parse(self.ask(&["images"])?)
     }
 
     /// Every event and loss of `archtrace events`.

@@ -1,5 +1,6 @@
 //! What the tests on this machine and those in virtual machines share: the programs as
-//! children, handlers and mounts that are undone, questions to the collector, and the cases.
+//! children, handlers and mounts that are undone, pods without a kubelet, questions to the collector, and
+//! the cases.
 //!
 //! Knows archtrace only from outside: its options, its JSON, its exit codes.
 
@@ -9,6 +10,7 @@ pub mod cgroup;
 pub mod client;
 pub mod launch;
 pub mod mount;
+pub mod pods;
 pub mod process;
 pub mod usage;
 pub mod wait;

@@ -19,11 +19,14 @@ use tempfile::TempDir;
 use crate::binfmt::{self, Handler};
 use crate::client::Client;
 use crate::mount::Mount;
+use crate::pods::{Kubelet, Runtime};
 use crate::process::Running;
 use crate::wait::eventually;
 
 /// The name under which the agent reports.
 pub const NODE: &str = "test-node";
+
+const NO_PODS: &str = "no pods run here";
 
 /// So long a program may take from its start until it is ready.
 const START: Duration = Duration::from_secs(30);
@@ -48,6 +51,8 @@ pub struct Config {
     pub emulator: PathBuf,
     /// The tier in which header and failure hook have to run, if that is known.
     pub tier: Option<u64>,
+    /// What pods are run by, where the cases of pods are to run.
+    pub runtime: Option<Runtime>,
 }
 
 /// See the module.
@@ -59,6 +64,7 @@ pub struct World {
     // Dropped in this order: who sends before who receives, the registry after the handlers.
     agent: Option<Running>,
     collector: Option<Running>,
+    kubelet: Option<Kubelet>,
     _handler: Handler,
     _registry: Mount,
     dir: TempDir,
@@ -85,11 +91,16 @@ impl World {
             listen,
             agent: None,
             collector: None,
+            kubelet: None,
             _handler: handler,
             _registry: registry,
             dir,
         };
         world.start_collector()?;
+        if let Some(runtime) = &world.config.runtime {
+            let kubelet = Kubelet::start(runtime, &world.dir().join("containerd"))?;
+            world.kubelet = Some(kubelet);
+        }
         world.start_agent()?;
         Ok(world)
     }
@@ -130,6 +141,12 @@ impl World {
         self.dir.path()
     }
 
+    /// Where the agent looks for what the kubelet leaves of pods' logs; nothing is there at first.
+    #[must_use]
+    pub fn log_dir(&self) -> PathBuf {
+        self.dir().join("logs")
+    }
+
     /// Who asks the collector.
     #[must_use]
     pub fn client(&self) -> Client {
@@ -137,6 +154,22 @@ impl World {
             program: self.config.programs.join("archtrace"),
             server: self.url(),
         }
+    }
+
+    /// Who runs pods.
+    ///
+    /// # Errors
+    /// If the world has no [`Config::runtime`].
+    pub fn kubelet(&self) -> Result<&Kubelet> {
+        self.kubelet.as_ref().context(NO_PODS)
+    }
+
+    /// The same, to change it.
+    ///
+    /// # Errors
+    /// See [`World::kubelet`].
+    pub fn kubelet_mut(&mut self) -> Result<&mut Kubelet> {
+        self.kubelet.as_mut().context(NO_PODS)
     }
 
     /// The running agent.
@@ -180,6 +213,11 @@ impl World {
         let before = attached(&client)?;
         let mut command = Command::new(self.config.programs.join("archtrace-agent"));
         command.args(["--collector", &self.url(), "--node-name", NODE]);
+        // Never that of somebody else's runtime.
+        let socket = self.kubelet.as_ref().map(Kubelet::socket);
+        command.arg("--cri-socket");
+        command.arg(socket.unwrap_or_else(|| PathBuf::from("off")));
+        command.arg("--log-dir").arg(self.log_dir());
         let mut running = Running::start("agent", &mut command, Some(&self.log("agent")))?;
         eventually(START, || {
             alive(&mut running)?;

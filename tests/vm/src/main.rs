@@ -1,29 +1,38 @@
 //! PID 1 of a virtual machine: prepares it, runs the cases, powers it off.
 //!
-//! Prints a line for each case (see `archtrace_harness::cases::run`), further lines that start with
-//! `    | ` where something failed, and `end passed=N failed=N tier=N` once all have run.
+//! Where pods are to run, it hands over to systemd, which starts it again as a service, and it runs
+//! the cases of pods. Prints a line for each case (see `archtrace_harness::cases::run`), further lines
+//! that start with `    | ` where something failed, and `end passed=N failed=N tier=N` once all have run.
 
+mod handover;
 mod loopback;
 mod machine;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 use std::{fs, process};
 
 use anyhow::{Context as _, Result};
+use archtrace_harness::cases::{self, Case};
+use archtrace_harness::launch;
+use archtrace_harness::pods::Runtime;
 use archtrace_harness::world::{Config, Place, World};
-use archtrace_harness::{cases, launch};
+
+/// On the kernel's command line where systemd and containerd are wanted.
+const PODS: &str = "archtrace.pods";
 
 fn main() -> ExitCode {
     if let Err(error) = launch::serve() {
         eprintln!("{error:#}");
         return ExitCode::FAILURE;
     }
-    if process::id() != 1 {
+    let first = process::id() == 1;
+    if !first && !matches!(machine::option(PODS), Ok(Some(_))) {
         eprintln!("this is the init of a virtual machine; run: cargo xtask vm --help");
         return ExitCode::FAILURE;
     }
-    if let Err(error) = run() {
+    let result = if first { init() } else { pods() };
+    if let Err(error) = result {
         println!("case boot FAIL {error:#}");
         println!("end passed=0 failed=1");
     }
@@ -31,30 +40,52 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn run() -> Result<()> {
+fn init() -> Result<()> {
+    machine::attach("proc", "/proc")?;
+    if machine::option(PODS)?.is_some() {
+        return handover::to_systemd();
+    }
     machine::prepare()?;
-    let line = fs::read_to_string("/proc/cmdline").context("read the kernel's command line")?;
-    let option = |name: &str| {
-        line.split_whitespace()
-            .find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+    run(Path::new("/bin"), cases::ALL, None)
+}
+
+/// As a service of systemd.
+fn pods() -> Result<()> {
+    machine::say_kernel()?;
+    let runtime = Runtime {
+        programs: vec!["/usr/bin".into(), "/usr/sbin".into()],
+        systemd: true,
     };
+    run(Path::new(handover::PROGRAMS), cases::PODS, Some(runtime))
+}
+
+fn run(programs: &Path, cases: &[Case], runtime: Option<Runtime>) -> Result<()> {
+    let tier = machine::option("archtrace.tier")?;
     let config = Config {
         place: Place::Vm,
-        programs: PathBuf::from("/bin"),
-        emulator: PathBuf::from("/bin/emulator"),
-        tier: option("archtrace.tier")
-            .map(str::parse)
+        programs: programs.to_owned(),
+        emulator: programs.join("emulator"),
+        tier: tier
+            .map(|tier| tier.parse())
             .transpose()
             .context("archtrace.tier")?,
+        runtime,
     };
-    let filter = option("archtrace.case").unwrap_or_default();
+    let filter = machine::option("archtrace.case")?.unwrap_or_default();
     let mut world = World::new(config)?;
-    let (passed, failed) = cases::run(&mut world, filter);
+    let (passed, failed) = cases::run(&mut world, cases, &filter);
     if failed > 0 {
         for name in ["agent", "collector"] {
             let log = fs::read(world.log(name)).unwrap_or_default();
             for line in String::from_utf8_lossy(&log).lines() {
                 println!("    | {name}: {line}");
+            }
+        }
+        if let Ok(kubelet) = world.kubelet() {
+            let log = fs::read(kubelet.log()).unwrap_or_default();
+            let log = String::from_utf8_lossy(&log);
+            for line in log.lines().filter(|line| !line.contains("level=info")) {
+                println!("    | containerd: {line}");
             }
         }
     }

@@ -12,7 +12,8 @@ const HEAD: &str = "\
 What the test cases show of every way to be foreign, on each kernel. This file is written by
 `cargo xtask vm --all --write` (virtual machines) and `cargo xtask test --write` (the host too), and
 checked by the same without `--write`. The host is a machine whose kernel allows nothing but
-tracepoints (tier 3); it runs Linux 6.18.
+tracepoints (tier 3); it runs Linux 6.18. Pods, with a real containerd, run on it and on Linux 6.1, so
+only there is anything said of images.
 ";
 
 /// What stands in a cell of a column that no run has filled.

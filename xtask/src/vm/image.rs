@@ -1,4 +1,4 @@
-//! The initramfs of a virtual machine: the programs, an emulator, a module, and the cases as init.
+//! The initramfs of a virtual machine: the programs, an emulator, modules, and the cases as init.
 
 use std::fs::{self, File};
 use std::io::BufWriter;
@@ -21,13 +21,16 @@ pub(super) fn make(machine: Machine, kernel: &Kernel, programs: &Path) -> Result
     let file = File::create(&path).with_context(|| format!("create {}", path.display()))?;
     // Not compressed: unpacking costs an emulated CPU more than the kernel's reading of it.
     let mut archive = Archive::new(BufWriter::new(file));
-    for dir in ["bin", "dev", "proc", "sys", "tmp"] {
+    for dir in ["bin", "dev", "modules", "proc", "root", "sys", "tmp"] {
         archive.directory(dir)?;
     }
     // Before devtmpfs is mounted the kernel gives init this console.
     archive.device("dev/console", (5, 1))?;
     let files = [
-        ("init", programs.join("archtrace-vm-tests")),
+        (
+            "bin/archtrace-vm-tests",
+            programs.join("archtrace-vm-tests"),
+        ),
         ("bin/archtrace", programs.join("archtrace")),
         ("bin/archtrace-agent", programs.join("archtrace-agent")),
         (
@@ -35,14 +38,21 @@ pub(super) fn make(machine: Machine, kernel: &Kernel, programs: &Path) -> Result
             programs.join("archtrace-collector"),
         ),
         ("bin/emulator", emulator::static_qemu(machine.arch)?),
-        ("binfmt_misc.ko", kernel.binfmt_misc.clone()),
     ];
-    for (name, source) in files {
+    // They are loaded in the order of their names.
+    let modules = kernel
+        .modules
+        .iter()
+        .enumerate()
+        .map(|(at, module)| (format!("modules/{at:02}.ko"), module.clone()));
+    let files = files.map(|(name, source)| (name.to_owned(), source));
+    for (name, source) in files.into_iter().chain(modules) {
         let content = fs::read(&source).with_context(|| format!("read {}", source.display()))?;
         archive
-            .file(name, &content)
+            .file(&name, &content)
             .with_context(|| format!("write {}", path.display()))?;
     }
+    archive.link("init", "bin/archtrace-vm-tests")?;
     archive
         .finish()
         .with_context(|| format!("write {}", path.display()))?;

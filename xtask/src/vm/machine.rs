@@ -1,5 +1,9 @@
 //! The machines of the matrix.
 
+use anyhow::Result;
+
+use crate::kernel::{self, Kernel};
+
 /// A kernel version that a node of EKS runs, or the oldest that is promised to work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Version {
@@ -68,6 +72,8 @@ pub(crate) struct Machine {
     pub(super) cpu: &'static str,
     /// What the kernel's command line has besides.
     pub(super) options: &'static str,
+    /// Whether it is a node with systemd and containerd, on which the cases of pods run.
+    pub(crate) pods: bool,
 }
 
 impl Machine {
@@ -99,11 +105,38 @@ impl Machine {
             tier,
             cpu,
             options,
+            pods: false,
+        }
+    }
+
+    /// A node that runs pods. Debian's containerd comes with this kernel.
+    pub(super) fn with_pods(arch: Arch) -> Self {
+        Self {
+            pods: true,
+            ..Self::new(Version::V6_1, arch)
+        }
+    }
+
+    /// Its kernel, fetched if it is not in the cache.
+    ///
+    /// # Errors
+    /// See [`kernel::get`].
+    pub(crate) fn kernel(self) -> Result<Kernel> {
+        if self.pods {
+            kernel::with_disk(self.version, self.arch)
+        } else {
+            kernel::get(self.version, self.arch)
         }
     }
 
     /// Such as `arm64 6.12`.
     pub(crate) fn name(self) -> String {
+        let pods = if self.pods { " pods" } else { "" };
+        format!("{}{pods}", self.column())
+    }
+
+    /// The column of the checklist in which it is told what it showed.
+    pub(crate) fn column(self) -> String {
         format!("{} {}", self.arch.as_str(), self.version.as_str())
     }
 }
@@ -111,13 +144,14 @@ impl Machine {
 /// The machines on which every case has to pass.
 pub(crate) fn matrix() -> Vec<Machine> {
     use Version::{V5_10, V6_1, V6_12};
-    [
+    let plain = [
         (V6_1, Arch::Amd64),
         (V6_1, Arch::Arm64),
         (V5_10, Arch::Amd64),
         (V6_12, Arch::Arm64),
         (V6_12, Arch::Amd64),
     ]
-    .map(|(version, arch)| Machine::new(version, arch))
-    .to_vec()
+    .map(|(version, arch)| Machine::new(version, arch));
+    let pods = [Arch::Amd64, Arch::Arm64].map(Machine::with_pods);
+    [&plain[..], &pods].concat()
 }

@@ -51,7 +51,7 @@ pub(super) fn distinct(world: &mut World) -> Result<Outcome> {
 }
 
 /// Losses of other things than execs: nobody looked, or a file was not looked at.
-const NO_EXECS: [&str; 2] = ["agent_down", "inspection"];
+const NO_EXECS: [&str; 3] = ["agent_down", "attribution", "inspection"];
 
 /// How many execs were told to be lost so far.
 pub(super) fn lost(world: &World) -> Result<u64> {

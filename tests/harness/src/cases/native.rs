@@ -61,17 +61,3 @@ pub(super) fn neighbours(world: &mut World) -> Result<Outcome> {
     }
     Ok(Outcome::Pass(String::new()))
 }
-
-/// What an image claims to be.
-pub(super) fn images(_: &mut World) -> Result<Outcome> {
-    Ok(Outcome::NotApplicable(
-        "images' manifests are not looked at yet; what their files are when executed is",
-    ))
-}
-
-/// Files that nobody has executed.
-pub(super) fn files(_: &mut World) -> Result<Outcome> {
-    Ok(Outcome::NotApplicable(
-        "files that are not executed are not looked at yet",
-    ))
-}

@@ -1,0 +1,57 @@
+//! From the initramfs to a disk with systemd, which then starts this program again as a service.
+
+use std::ffi::CString;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use archtrace_harness::wait::eventually;
+use nix::mount::{MsFlags, mount};
+use nix::unistd::{chroot, execv};
+
+use crate::machine;
+
+/// Where the programs of the initramfs are once systemd runs.
+pub(crate) const PROGRAMS: &str = "/opt/archtrace";
+
+const DISK: &str = "/dev/vda";
+
+/// systemd's place in Debian.
+const INIT: &str = "/lib/systemd/systemd";
+
+/// Returns only if something fails. The proc file system is mounted already.
+///
+/// # Errors
+/// If the disk is not there, or the kernel refuses one of the steps.
+pub(crate) fn to_systemd() -> Result<()> {
+    machine::attach("devtmpfs", "/dev")?;
+    machine::load_modules()?;
+    // The driver finds it when it has the time.
+    eventually(Duration::from_secs(30), || {
+        ensure!(Path::new(DISK).exists(), "there is no {DISK}");
+        Ok(())
+    })?;
+    let none = None::<&str>;
+    mount(Some(DISK), "/root", Some("ext4"), MsFlags::MS_NOATIME, none)
+        .with_context(|| format!("mount {DISK}"))?;
+    let programs = format!("/root{PROGRAMS}");
+    mount(
+        Some("/bin"),
+        programs.as_str(),
+        none,
+        MsFlags::MS_BIND,
+        none,
+    )
+    .with_context(|| format!("mount the programs at {programs}"))?;
+    for path in ["/proc", "/dev"] {
+        nix::mount::umount(path).with_context(|| format!("unmount {path}"))?;
+    }
+    std::env::set_current_dir("/root")?;
+    // What switch_root(8) does; pivot_root(2) takes no initramfs.
+    mount(Some("."), "/", none, MsFlags::MS_MOVE, none).context("move the disk to /")?;
+    chroot(".").context("enter the disk")?;
+    std::env::set_current_dir("/")?;
+    let init = CString::new(INIT)?;
+    let Err(error) = execv(&init, &[&init]);
+    Err(error).with_context(|| format!("execute {INIT}"))
+}
