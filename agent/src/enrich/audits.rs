@@ -14,14 +14,14 @@ use archtrace_facts::arch::Arch;
 use archtrace_facts::audit::Audit;
 use tokio::sync::mpsc;
 
+use super::look::neighbours;
+
 /// Images that wait for their turn: more than a node pulls at once.
 const MAX_WAITING: usize = 256;
 /// Images that are remembered to have had theirs: several times as many as a node's disk holds.
 const MAX_KNOWN: usize = 4096;
 /// What an audit needs of stack; a default one would be 2 MiB of address space.
 const STACK: usize = 512 * 1024;
-/// Processes of a container that are tried, should the first be gone.
-const MAX_TRIED: usize = 8;
 
 /// An image to look at.
 #[derive(Clone, Debug)]
@@ -162,24 +162,21 @@ fn audit(proc: &Path, job: &Job, progress: &Progress) -> Outcome {
 /// Not one that its parent has too: before it is given its own, a container's first process has that of
 /// the runtime, which is the node's.
 fn root_of(proc: &Path, procs: &Path) -> Option<File> {
-    let is_listed = |pid: &str| {
-        let list = fs::read_to_string(procs).unwrap_or_default();
-        list.lines().any(|line| line == pid)
-    };
-    let list = fs::read_to_string(procs).ok()?;
-    list.lines().take(MAX_TRIED).find_map(|pid| {
-        let root = File::open(proc.join(pid).join("root")).ok()?;
-        let parent = fs::metadata(proc.join(parent_of(proc, pid)?).join("root")).ok()?;
+    let listed = || neighbours(Some(procs)).into_iter();
+    listed().find_map(|pid| {
+        let process = proc.join(pid.to_string());
+        let root = File::open(process.join("root")).ok()?;
+        let parent = fs::metadata(proc.join(parent_of(&process)?).join("root")).ok()?;
         let own = root.metadata().ok()?;
         let is_own = (own.dev(), own.ino()) != (parent.dev(), parent.ino());
         // If it is not listed any more, it may have ended, and another may have its number.
-        (is_own && is_listed(pid)).then_some(root)
+        (is_own && listed().any(|other| other == pid)).then_some(root)
     })
 }
 
 /// The fourth field of `/proc/<pid>/stat`, two behind the name (proc_pid_stat(5)).
-fn parent_of(proc: &Path, pid: &str) -> Option<String> {
-    let stat = fs::read(proc.join(pid).join("stat")).ok()?;
+fn parent_of(process: &Path) -> Option<String> {
+    let stat = fs::read(process.join("stat")).ok()?;
     let behind = stat.iter().rposition(|byte| *byte == b')')?;
     let fields = String::from_utf8_lossy(stat.get(behind + 1..)?).into_owned();
     fields.split_whitespace().nth(1).map(ToOwned::to_owned)

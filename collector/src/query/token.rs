@@ -65,38 +65,23 @@ pub(super) fn question(name: &str, conditions: &impl std::fmt::Debug) -> u64 {
     hasher.finish()
 }
 
-impl Token for FactCursor {
-    fn to_numbers(self) -> Vec<u64> {
-        vec![self.0.cast_unsigned()]
-    }
+/// Positions that are the number of a row.
+macro_rules! numbers_of_rows {
+    ($($position:ident),+) => {$(
+        impl Token for $position {
+            fn to_numbers(self) -> Vec<u64> {
+                vec![self.0.cast_unsigned()]
+            }
 
-    fn from_numbers(numbers: &[u64]) -> Option<Self> {
-        let [id] = numbers else { return None };
-        Some(Self(id.cast_signed()))
-    }
+            fn from_numbers(numbers: &[u64]) -> Option<Self> {
+                let [id] = numbers else { return None };
+                Some(Self(id.cast_signed()))
+            }
+        }
+    )+};
 }
 
-impl Token for ImageCursor {
-    fn to_numbers(self) -> Vec<u64> {
-        vec![self.0.cast_unsigned()]
-    }
-
-    fn from_numbers(numbers: &[u64]) -> Option<Self> {
-        let [id] = numbers else { return None };
-        Some(Self(id.cast_signed()))
-    }
-}
-
-impl Token for NodeId {
-    fn to_numbers(self) -> Vec<u64> {
-        vec![self.0.cast_unsigned()]
-    }
-
-    fn from_numbers(numbers: &[u64]) -> Option<Self> {
-        let [id] = numbers else { return None };
-        Some(Self(id.cast_signed()))
-    }
-}
+numbers_of_rows!(FactCursor, ImageCursor, NodeId);
 
 impl Token for EventCursor {
     fn to_numbers(self) -> Vec<u64> {
