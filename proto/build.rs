@@ -19,6 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Served by grpc.reflection.v1, so that grpcurl and the like need no .proto files.
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
     tonic_prost_build::configure()
+        .codec_path("crate::codec::Codec")
         .client_mod_attribute(".", "#[cfg(feature = \"client\")]")
         .server_mod_attribute(".", "#[cfg(feature = \"server\")]")
         .compile_fds(descriptors)?;

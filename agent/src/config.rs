@@ -1,11 +1,16 @@
 //! Options: command line, then environment, then file, then defaults.
 
-use std::path::PathBuf;
+mod units;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use serde::{Deserialize, Serialize};
+
+pub use units::{Bytes, Span};
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -87,6 +92,42 @@ struct Options {
     #[arg(long, value_name = "BOOL", global = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     image_audit: Option<bool>,
+    /// Where events are kept until the collector has them: a directory, or off for in memory only [default: /var/lib/archtrace]
+    #[arg(long, value_name = "DIR", global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state_dir: Option<PathBuf>,
+    /// How much of the disk they may take, such as 64MiB; beyond, the oldest are told as lost [default: 64MiB]
+    #[arg(long, value_name = "SIZE", global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spool_max_bytes: Option<Bytes>,
+    /// How old they may become, such as 24h [default: 24h]
+    #[arg(long, value_name = "SPAN", global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spool_max_age: Option<Span>,
+    /// Certificates (PEM) of the CA that signed the collector's, for https:// URLs
+    #[arg(long, value_name = "FILE", global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_ca: Option<PathBuf>,
+    /// This node's certificate (PEM), with its chain; read again for each connection, as are all such files
+    #[arg(long, value_name = "FILE", global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_cert: Option<PathBuf>,
+    /// The key of --tls-cert (PEM)
+    #[arg(long, value_name = "FILE", global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_key: Option<PathBuf>,
+    /// The name in the collector's certificate, where it is not the URL's
+    #[arg(long, value_name = "NAME", global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_server_name: Option<String>,
+    /// A service account token that shows which node this is, as a projected volume has it
+    #[arg(long, value_name = "FILE", global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_file: Option<PathBuf>,
+    /// Where to answer questions about this node (archtrace --socket PATH), or off [default: /run/archtrace/agent.sock]
+    #[arg(long, value_name = "PATH", global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    socket: Option<PathBuf>,
     /// Log what the programs in the kernel say of themselves
     #[arg(long, global = true)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -119,11 +160,29 @@ pub struct Config {
     pub log_dir: PathBuf,
     /// Whether images of containers are looked through.
     pub image_audit: bool,
+    /// Where events are kept; `off` for in memory only.
+    pub state_dir: PathBuf,
+    /// Bytes of the disk that they may take.
+    pub spool_max_bytes: Bytes,
+    /// How old they may become.
+    pub spool_max_age: Span,
+    /// The CA of the collector's certificate.
+    pub tls_ca: Option<PathBuf>,
+    /// This node's certificate.
+    pub tls_cert: Option<PathBuf>,
+    /// Its key.
+    pub tls_key: Option<PathBuf>,
+    /// The name in the collector's certificate, where it is not the URL's.
+    pub tls_server_name: Option<String>,
+    /// A service account token.
+    pub token_file: Option<PathBuf>,
+    /// Where to answer questions about this node: a path, or `off`.
+    pub socket: PathBuf,
     /// Whether the programs' own diagnostics are logged.
     pub kernel_log: bool,
 }
 
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 19] = [
     "collector",
     "node_name",
     "cluster",
@@ -133,6 +192,15 @@ const NAMES: [&str; 10] = [
     "cri_socket",
     "log_dir",
     "image_audit",
+    "state_dir",
+    "spool_max_bytes",
+    "spool_max_age",
+    "tls_ca",
+    "tls_cert",
+    "tls_key",
+    "tls_server_name",
+    "token_file",
+    "socket",
     "kernel_log",
 ];
 
@@ -151,8 +219,27 @@ impl Default for Config {
             cri_socket: "auto".to_owned(),
             log_dir: PathBuf::from("/var/log"),
             image_audit: true,
+            state_dir: PathBuf::from("/var/lib/archtrace"),
+            // A day of some hundred events a minute.
+            spool_max_bytes: Bytes(64 << 20),
+            spool_max_age: Span(Duration::from_secs(24 * 3600)),
+            tls_ca: None,
+            tls_cert: None,
+            tls_key: None,
+            tls_server_name: None,
+            token_file: None,
+            socket: PathBuf::from("/run/archtrace/agent.sock"),
             kernel_log: false,
         }
+    }
+}
+
+impl Config {
+    /// Where events are kept; `None` for in memory only.
+    #[must_use]
+    pub fn spool_dir(&self) -> Option<&Path> {
+        let dir = self.state_dir.as_path();
+        (!dir.as_os_str().is_empty() && dir != Path::new("off")).then_some(dir)
     }
 }
 
@@ -221,6 +308,18 @@ mod tests {
     }
 
     #[test]
+    fn events_need_no_disk() {
+        for (arguments, dir) in [
+            (vec![], Some("/var/lib/archtrace")),
+            (vec!["--state-dir", "/a"], Some("/a")),
+            (vec!["--state-dir", "off"], None),
+        ] {
+            let config = config(&arguments).expect("fine");
+            assert_eq!(config.spool_dir(), dir.map(Path::new), "{arguments:?}");
+        }
+    }
+
+    #[test]
     fn bad_options_are_named() {
         let unknown = file("colector = \"http://a:1\"\n");
         let wrong = file("best_tier = \"two\"\n");
@@ -235,6 +334,8 @@ mod tests {
             ),
             (vec!["--config", "/no/such/file"], "/no/such/file"),
             (vec!["--best-tier", "4"], "4"),
+            (vec!["--spool-max-bytes", "64MB"], "64MiB"),
+            (vec!["--spool-max-age", "soon"], "24h"),
             (vec!["--node-name", ""], "node_name"),
             (vec!["--no-such-option"], "--no-such-option"),
         ] {

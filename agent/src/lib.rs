@@ -1,16 +1,16 @@
 //! The on-node agent: sees execs in the kernel, decides what they mean, tells the collector.
 //!
 //! Data flows one way: `source` (kernel, registry, /proc) -> `enrich` (names, verdicts) ->
-//! `archtrace_facts::aggregate` -> `sink` (collector). It must never alter, signal or delay a
+//! `archtrace_facts::aggregate` -> `archtrace_sink` (collector). It must never alter, signal or delay a
 //! process, and never read arguments, environment or contents of other people's processes.
 #![forbid(unsafe_code)]
 
 pub mod config;
 mod enrich;
+mod local;
 pub mod preflight;
 mod readable;
 mod run;
-mod sink;
 mod source;
 mod watch;
 

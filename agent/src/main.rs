@@ -34,7 +34,7 @@ fn try_main() -> Result<(), AgentError> {
     match cli.command {
         None => archtrace_agent::run(config),
         Some(Command::Preflight { output }) => {
-            let report = preflight::run(config.best_tier)?;
+            let report = preflight::run(config.best_tier, config.spool_dir())?;
             match output {
                 Output::Text => print!("{}", preflight::text(&report)),
                 Output::Json => println!("{}", preflight::json(&report)),

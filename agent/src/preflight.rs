@@ -1,9 +1,11 @@
 //! The preflight report: which hooks run, what was missing and why.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use archtrace_facts::arch::Arch;
 use archtrace_facts::node::Preflight;
+use archtrace_sink::spool;
 use serde_json::json;
 
 use crate::source::sensor::{Sensor, SensorError};
@@ -13,10 +15,13 @@ use crate::source::{compat, mounts, node, registry};
 ///
 /// # Errors
 /// What would keep the agent from starting.
-pub fn run(best_tier: u32) -> Result<Preflight, crate::AgentError> {
+pub fn run(best_tier: u32, state_dir: Option<&Path>) -> Result<Preflight, crate::AgentError> {
     mounts::prepare();
     let sensor = Sensor::start(Arch::of_this_build(), best_tier, false)?;
-    Ok(sensor.preflight)
+    let mut report = sensor.preflight;
+    let disk = state_dir.map(spool::check);
+    report.missing.extend(disk.and_then(Result::err));
+    Ok(report)
 }
 
 /// The report for people.
@@ -25,7 +30,7 @@ pub fn text(report: &Preflight) -> String {
     let mut out = String::new();
     let arch = Arch::of_this_build();
     let runs_32bit = compat::try_out(arch, registry::read().rules());
-    let node = node::read(std::path::Path::new("/proc"), "", runs_32bit);
+    let node = node::read(Path::new("/proc"), "", runs_32bit);
     // Writing to a String cannot fail.
     let _ = writeln!(
         out,

@@ -1,14 +1,16 @@
 //! The wiring: source -> enrich -> aggregate -> sink, until a signal.
 
+use std::path::Path;
+
 use archtrace_facts::arch::Arch;
+use archtrace_sink::spool::{self, Owner};
+use archtrace_sink::{Collector, Files, Identity, Outbox, Queue, client};
 use tokio::signal::unix::{SignalKind, signal};
-use tonic::transport::Endpoint;
 
 use crate::AgentError;
-use crate::config::Config;
+use crate::config::{Bytes, Config, Span};
 use crate::enrich::names;
-use crate::sink::client::{self, Identity};
-use crate::sink::outbox::Outbox;
+use crate::local;
 use crate::source::sensor::Sensor;
 use crate::source::{compat, mounts, node, registry};
 use crate::watch::{self, Watch};
@@ -18,6 +20,7 @@ use crate::watch::{self, Watch};
 /// # Errors
 /// What keeps it from starting, or what it cannot go on without.
 pub fn run(config: Config) -> Result<(), AgentError> {
+    let state_dir = config.spool_dir().map(Path::to_path_buf);
     let Config {
         collector,
         node_name,
@@ -28,13 +31,33 @@ pub fn run(config: Config) -> Result<(), AgentError> {
         cri_socket,
         log_dir,
         image_audit,
+        state_dir: _,
+        spool_max_bytes: Bytes(max_bytes),
+        spool_max_age: Span(max_age),
+        tls_ca,
+        tls_cert,
+        tls_key,
+        tls_server_name,
+        token_file,
+        socket: local,
         kernel_log,
     } = config;
-    let endpoint = Endpoint::from_shared(collector.clone()).map_err(|error| {
-        AgentError::Usage(format!(
-            "--collector {collector}: {error}; a URL such as http://127.0.0.1:50061"
-        ))
-    })?;
+    let files = Files {
+        ca: tls_ca,
+        cert: tls_cert,
+        key: tls_key,
+        token: token_file,
+        server_name: tls_server_name,
+    };
+    let url = collector;
+    let collector =
+        Collector::new(&url, files).map_err(|error| AgentError::Usage(error.to_string()))?;
+    if collector.is_exposed() {
+        tracing::warn!(
+            url,
+            "whoever is on the way can read and change what is reported; use https://"
+        );
+    }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "starting");
     mounts::prepare();
     let arch = Arch::of_this_build();
@@ -43,15 +66,34 @@ pub fn run(config: Config) -> Result<(), AgentError> {
     tracing::debug!(runs_32bit, "32-bit programs were tried");
     let mut sensor = Sensor::start(arch, best_tier, kernel_log)?;
     say(&sensor);
+    let owner = Owner {
+        cluster: cluster.clone(),
+        node: node_name.clone(),
+        collector: url,
+    };
     let identity = Identity {
         cluster,
         node: node::read(&proc, &node_name, runs_32bit),
         epoch: client::random(),
-        // 0 is the collector's own stream.
-        stream_id: client::random().max(1),
         attached_at: sensor.attached_at,
     };
-    let outbox = Outbox::new(sensor.preflight.clone());
+    let collectors = [collector];
+    // 0 is the collector's own stream.
+    let stream_id = client::random().max(1);
+    let events = match state_dir {
+        None => Queue::new(stream_id),
+        Some(state_dir) => {
+            let config = spool::Config {
+                state_dir,
+                max_bytes,
+                max_age,
+                owner,
+            };
+            Queue::with_spool(stream_id, config)
+        }
+    };
+    tracing::info!(kept = events.kept(), "events until the collector has them");
+    let outbox = Outbox::new(sensor.preflight.clone(), events);
     // One thread: the agent is a guest, and all its work is short.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -79,10 +121,13 @@ pub fn run(config: Config) -> Result<(), AgentError> {
             image_audit,
         };
         let watch = Watch::new(sensor, outbox.clone(), &identity.node, config);
+        // Ends with this block.
+        let _local = (local != Path::new("off"))
+            .then(|| local::start(&local, local::About::of(&identity), &outbox));
         tokio::select! {
             // Without the watching side the agent would be alive and blind: its end is ours.
             ended = watch.run() => ended.map_err(failed("watching the kernel")),
-            never = client::run(endpoint, identity, outbox) => match never {},
+            never = client::run(&collectors, &identity, &outbox) => match never {},
             () = crate::source::klog::forward(kernel_log) => Ok(()),
             _ = interrupt.recv() => Ok(()),
             _ = terminate.recv() => Ok(()),

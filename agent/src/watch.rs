@@ -21,6 +21,7 @@ use archtrace_ebpf::abi::CellKey;
 use archtrace_facts::arch::Arch;
 use archtrace_facts::fact::{FactKey, Stage};
 use archtrace_facts::node::NodeInfo;
+use archtrace_sink::Outbox;
 use tokio::time::{MissedTickBehavior, interval};
 
 use self::direct::Direct;
@@ -33,10 +34,9 @@ use crate::enrich::cgroup::Cgroups;
 use crate::enrich::clock::Clock;
 use crate::enrich::names::{self, Names};
 use crate::readable;
-use crate::sink::outbox::Outbox;
 use crate::source::interpreters::Interpreters;
 use crate::source::sensor::Sensor;
-use crate::source::tasks;
+use crate::source::{tasks, usage};
 
 /// Counters of what is not native: exact within a second, so looked at more often than that.
 const FOREIGN_INTERVAL: Duration = Duration::from_millis(400);
@@ -65,8 +65,9 @@ pub(crate) struct Config {
 /// What the watching side keeps.
 pub(crate) struct Watch {
     sensor: Sensor,
-    outbox: Outbox,
+    outbox: Outbox<CellKey>,
     node: Arch,
+    page_size: u32,
     runs_32bit: Option<bool>,
     /// Extensions of the CPU's instruction set.
     features: Vec<String>,
@@ -103,7 +104,12 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// Has everything looked at that is there already. To be called within a runtime of tokio.
-    pub(crate) fn new(sensor: Sensor, outbox: Outbox, node: &NodeInfo, config: Config) -> Self {
+    pub(crate) fn new(
+        sensor: Sensor,
+        outbox: Outbox<CellKey>,
+        node: &NodeInfo,
+        config: Config,
+    ) -> Self {
         let Config {
             proc,
             names,
@@ -116,6 +122,7 @@ impl Watch {
             sensor,
             outbox,
             node: node.arch,
+            page_size: node.page_size,
             runs_32bit: node.runs_32bit,
             features: node.cpu_features.clone(),
             proc,
@@ -238,6 +245,9 @@ impl Watch {
             && let Err(error) = tasks::iterate(&mut self.sensor.ebpf)
         {
             tracing::warn!(error, "CPU time of live tasks was not sampled");
+        }
+        if let Some(usage) = usage::read(&self.proc, self.page_size) {
+            self.outbox.lock().usage = usage;
         }
         self.look_after_owners();
         self.read_foreign();

@@ -1,103 +1,128 @@
-//! Questions to a collector, and its answers in domain types.
+//! Questions, and the answers in domain types.
+
+mod connect;
+mod pages;
+mod streams;
+mod trouble;
+
+pub(crate) use connect::Peer;
+pub(crate) use streams::Updates;
 
 use std::time::Duration;
 
-use archtrace_facts::fleet::{Filter, FleetImage, NodeEvent, NodeFact, NodeStatus, ServerStatus};
+use archtrace_facts::fleet::{
+    Coverage, Dimension, FleetFinding, FleetImage, NodeEvent, NodeFact, NodeStatus, ServerStatus,
+    Summary,
+};
+use archtrace_facts::select::Selection;
 use archtrace_proto::convert::ConvertError;
 use archtrace_proto::v1;
 use archtrace_proto::v1::query_client::QueryClient;
-use tonic::transport::{Channel, Endpoint};
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
+use tonic::{Request, Response, Status};
 
+use self::connect::Bearer;
+use crate::args::Connection;
 use crate::failure::Failure;
 
-/// Loopback and clusters answer in milliseconds; beyond this nobody does.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// What requests are made with.
+type Query = QueryClient<InterceptedService<Channel, Bearer>>;
 
-/// For one page.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// The most that is taken of one page or message. Pages end at 2 MiB, and one item is never larger than
+/// what an agent may send (1 MiB).
+const MAX_MESSAGE_BYTES: usize = 16 << 20;
 
-/// A connection to one collector.
+/// A connection to one collector or agent.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
-    server: String,
-    query: QueryClient<Channel>,
+    peer: Peer,
+    timeout: Duration,
+    query: Query,
+}
+
+/// An answer, and for which nodes it cannot speak.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer<T> {
+    pub(crate) told: T,
+    pub(crate) coverage: Coverage,
 }
 
 impl Client {
-    pub(crate) async fn connect(server: &str) -> Result<Self, Failure> {
-        let unreachable = |error: tonic::transport::Error| Failure::Unreachable {
-            server: server.to_owned(),
-            reason: root_cause(&error),
-        };
-        let endpoint = Endpoint::from_shared(server.to_owned()).map_err(unreachable)?;
-        let endpoint = endpoint
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(ANSWER_TIMEOUT);
-        let channel = endpoint.connect().await.map_err(unreachable)?;
+    pub(crate) async fn connect(connection: &Connection) -> Result<Self, Failure> {
+        let peer = Peer::of(connection);
+        let (channel, bearer) = connect::connect(connection, &peer).await?;
+        let query = QueryClient::with_interceptor(channel, bearer)
+            .max_decoding_message_size(MAX_MESSAGE_BYTES);
         Ok(Self {
-            server: server.to_owned(),
-            query: QueryClient::new(channel),
+            peer,
+            timeout: connection.timeout,
+            query,
         })
+    }
+
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
     }
 
     /// All pages of facts.
     pub(crate) async fn facts(
         &self,
-        filter: &Filter,
+        selection: &Selection,
         running: bool,
-    ) -> Result<Vec<NodeFact>, Failure> {
-        let mut facts = Vec::new();
-        let mut page_token = String::new();
-        loop {
-            let filter = Some(filter.into());
-            let request = v1::ListFactsRequest {
-                filter,
+        history: bool,
+    ) -> Result<Answer<Vec<NodeFact>>, Failure> {
+        self.pages(usize::MAX, |mut query, page_size, page_token| {
+            let request = self.request(v1::ListFactsRequest {
+                selection: Some(selection.into()),
                 running,
-                page_size: 0,
+                history,
+                page_size,
                 page_token,
-            };
-            let answer = self.query.clone().list_facts(request).await;
-            let page = answer
-                .map_err(|status| Failure::of(&self.server, &status))?
-                .into_inner();
-            facts.extend(self.read::<_, NodeFact>(page.facts)?);
-            page_token = page.next_page_token;
-            if page_token.is_empty() {
-                return Ok(facts);
-            }
-        }
+            });
+            async move { query.list_facts(request).await }
+        })
+        .await
     }
 
     /// The newest `limit` events, or all.
     pub(crate) async fn events(
         &self,
-        filter: &Filter,
+        selection: &Selection,
         kinds: &[String],
         limit: Option<usize>,
-    ) -> Result<Vec<NodeEvent>, Failure> {
+    ) -> Result<Answer<Vec<NodeEvent>>, Failure> {
         let limit = limit.unwrap_or(usize::MAX);
-        let mut events = Vec::new();
-        let mut page_token = String::new();
-        while events.len() < limit {
-            let page_size = i32::try_from(limit - events.len()).unwrap_or(0);
-            let (filter, kinds) = (Some(filter.into()), kinds.to_vec());
-            let request = v1::ListEventsRequest {
-                filter,
-                kinds,
+        self.pages(limit, |mut query, page_size, page_token| {
+            let request = self.request(v1::ListEventsRequest {
+                selection: Some(selection.into()),
+                kinds: kinds.to_vec(),
                 page_size,
                 page_token,
-            };
-            let answer = self.query.clone().list_events(request).await;
-            let page = answer
-                .map_err(|status| Failure::of(&self.server, &status))?
-                .into_inner();
-            events.extend(self.read::<_, NodeEvent>(page.events)?);
-            page_token = page.next_page_token;
-            if page_token.is_empty() {
-                break;
-            }
-        }
-        Ok(events)
+            });
+            async move { query.list_events(request).await }
+        })
+        .await
+    }
+
+    /// All pages of findings, the worst first.
+    pub(crate) async fn findings(
+        &self,
+        selection: &Selection,
+        findings: &[String],
+        min_severity: &str,
+    ) -> Result<Answer<Vec<FleetFinding>>, Failure> {
+        self.pages(usize::MAX, |mut query, page_size, page_token| {
+            let request = self.request(v1::ListFindingsRequest {
+                selection: Some(selection.into()),
+                findings: findings.to_vec(),
+                min_severity: min_severity.to_owned(),
+                page_size,
+                page_token,
+            });
+            async move { query.list_findings(request).await }
+        })
+        .await
     }
 
     /// All pages of images.
@@ -105,87 +130,95 @@ impl Client {
         &self,
         nodes: &[String],
         names: &[String],
-    ) -> Result<Vec<FleetImage>, Failure> {
-        let mut images = Vec::new();
-        let mut page_token = String::new();
-        loop {
-            let request = v1::ListImagesRequest {
+    ) -> Result<Answer<Vec<FleetImage>>, Failure> {
+        self.pages(usize::MAX, |mut query, page_size, page_token| {
+            let request = self.request(v1::ListImagesRequest {
                 nodes: nodes.to_vec(),
                 names: names.to_vec(),
-                page_size: 0,
+                page_size,
                 page_token,
-            };
-            let answer = self.query.clone().list_images(request).await;
-            let page = answer
-                .map_err(|status| Failure::of(&self.server, &status))?
-                .into_inner();
-            images.extend(self.read::<_, FleetImage>(page.images)?);
-            page_token = page.next_page_token;
-            if page_token.is_empty() {
-                return Ok(images);
-            }
-        }
+            });
+            async move { query.list_images(request).await }
+        })
+        .await
     }
 
     /// All pages of nodes.
-    pub(crate) async fn nodes(&self, names: &[String]) -> Result<Vec<NodeStatus>, Failure> {
-        let mut nodes = Vec::new();
-        let mut page_token = String::new();
-        loop {
-            let names = names.to_vec();
-            let request = v1::ListNodesRequest {
-                nodes: names,
-                page_size: 0,
+    pub(crate) async fn nodes(&self, names: &[String]) -> Result<Answer<Vec<NodeStatus>>, Failure> {
+        self.pages(usize::MAX, |mut query, page_size, page_token| {
+            let request = self.request(v1::ListNodesRequest {
+                nodes: names.to_vec(),
+                page_size,
                 page_token,
-            };
-            let answer = self.query.clone().list_nodes(request).await;
-            let page = answer
-                .map_err(|status| Failure::of(&self.server, &status))?
-                .into_inner();
-            nodes.extend(self.read::<_, NodeStatus>(page.nodes)?);
-            page_token = page.next_page_token;
-            if page_token.is_empty() {
-                return Ok(nodes);
-            }
-        }
+            });
+            async move { query.list_nodes(request).await }
+        })
+        .await
+    }
+
+    /// Sums; all rows if no limit is given.
+    pub(crate) async fn summary(
+        &self,
+        selection: &Selection,
+        by: &[Dimension],
+        limit: Option<u16>,
+    ) -> Result<Answer<Summary>, Failure> {
+        let request = self.request(v1::SummarizeFactsRequest {
+            selection: Some(selection.into()),
+            group_by: by
+                .iter()
+                .map(|by| v1::Dimension::from(*by).into())
+                .collect(),
+            max_rows: limit.unwrap_or_default().into(),
+        });
+        let mut query = self.query.clone();
+        let mut answer = self.answer(query.summarize_facts(request)).await?;
+        let coverage = self.coverage(answer.coverage.take())?;
+        let told = self.read(answer)?;
+        Ok(Answer { told, coverage })
     }
 
     pub(crate) async fn status(&self) -> Result<ServerStatus, Failure> {
-        let answer = self
-            .query
-            .clone()
-            .get_server_status(v1::GetServerStatusRequest {})
-            .await;
-        let answer = answer
-            .map_err(|status| Failure::of(&self.server, &status))?
-            .into_inner();
-        answer.try_into().map_err(|reason| self.unknown(reason))
+        let request = self.request(v1::GetServerStatusRequest {});
+        let mut query = self.query.clone();
+        let answer = self.answer(query.get_server_status(request)).await?;
+        self.read(answer)
     }
 
-    fn read<M, D: TryFrom<M, Error = ConvertError>>(
+    /// A request with a deadline, which the other side is told.
+    fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        request.set_timeout(self.timeout);
+        request
+    }
+
+    /// Waits no longer than the deadline, whatever the other side does.
+    async fn answer<T>(
         &self,
-        messages: Vec<M>,
-    ) -> Result<Vec<D>, Failure> {
-        let items = messages
-            .into_iter()
-            .map(D::try_from)
-            .collect::<Result<_, _>>();
-        items.map_err(|reason| self.unknown(reason))
+        asked: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T, Failure> {
+        match tokio::time::timeout(self.timeout, asked).await {
+            Ok(Ok(response)) => Ok(response.into_inner()),
+            Ok(Err(status)) => Err(trouble::of_status(&self.peer, &status)),
+            Err(_) => Err(Failure::Late {
+                peer: self.peer.clone(),
+            }),
+        }
+    }
+
+    /// What one who does not tell it yet covers is not known: then nothing is said of it.
+    fn coverage(&self, coverage: Option<v1::NodeCoverage>) -> Result<Coverage, Failure> {
+        self.read(coverage.unwrap_or_default())
+    }
+
+    fn read<M, D: TryFrom<M, Error = ConvertError>>(&self, message: M) -> Result<D, Failure> {
+        D::try_from(message).map_err(|reason| self.unknown(reason))
     }
 
     fn unknown(&self, reason: ConvertError) -> Failure {
         Failure::Answer {
-            server: self.server.clone(),
+            peer: self.peer.clone(),
             reason,
         }
     }
-}
-
-/// What is at the end of the chain says most: "connection refused", not "transport error".
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
 }

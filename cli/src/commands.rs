@@ -1,54 +1,72 @@
 //! What each command asks and prints.
 
+mod batch;
 mod doctor;
 mod events;
 mod facts;
+mod findings;
+mod follow;
 mod images;
+mod live;
 mod nodes;
+mod resume;
 mod scan;
+mod screen;
 mod status;
+mod stop;
+mod summary;
 mod watch;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use archtrace_facts::fleet::{Filter, NodeState};
+use archtrace_facts::fleet::{Coverage, NodeState, Totals};
 
-use crate::args::{ArchArgs, Args, Command, Output, Place, Question};
-use crate::client::Client;
+use crate::args::{Args, Command, Connection, Output, Question};
+use crate::client::{Answer, Client};
 use crate::failure::Failure;
+use crate::show;
 
 /// Runs the command, and says how well it went.
 pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
     let Args {
-        server,
+        connection,
         format,
         command,
     } = args;
     let output = || format.output().ok_or(Failure::Format);
     match command {
-        Command::Ask(question) => ask(&server, output()?, question).await?,
+        Command::Ask(question) => ask(&connection, output()?, *question).await?,
         Command::Doctor => doctor::doctor(output()?)?,
         Command::Scan(args) => return scan::scan(&args, format).await,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn ask(server: &str, output: Output, question: Question) -> Result<(), Failure> {
-    if let Question::Emulated(args) = &question
-        && let Some(interval) = args.watch
-    {
-        // It outlives the collector it started with.
-        return watch::emulated(server, output, args, interval).await;
+async fn ask(connection: &Connection, output: Output, question: Question) -> Result<(), Failure> {
+    // Some outlive the collector that they started with.
+    match &question {
+        Question::Emulated(args) => {
+            if let Some(every) = args.watch {
+                return watch::emulated(connection, output, args, every).await;
+            }
+        }
+        Question::Facts(args) if args.watch => return live::facts(connection, output, args).await,
+        Question::Events(args) if args.follow => {
+            return follow::events(connection, output, args).await;
+        }
+        _ => {}
     }
-    let client = Client::connect(server).await?;
+    let client = Client::connect(connection).await?;
     match question {
         Question::Emulated(args) => facts::emulated(&client, output, &args).await,
         Question::Facts(args) => facts::facts(&client, output, &args).await,
+        Question::Summary(args) => summary::summary(&client, output, &args).await,
+        Question::Findings(args) => findings::findings(&client, output, &args).await,
         Question::Events(args) => events::events(&client, output, &args).await,
         Question::Images(args) => images::images(&client, output, &args).await,
         Question::Nodes(args) => nodes::nodes(&client, output, &args).await,
-        Question::Status => status::status(&client, server, output).await,
+        Question::Status => status::status(&client, output).await,
     }
 }
 
@@ -60,38 +78,56 @@ fn print(text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-fn filter(place: &Place, ArchArgs { archs }: &ArchArgs) -> Filter {
-    let Place {
-        nodes,
-        namespaces,
-        pods,
-    } = place;
-    Filter {
-        nodes: nodes.clone(),
-        namespaces: namespaces.clone(),
-        pods: pods.clone(),
-        archs: archs.clone(),
-        ..Filter::default()
+/// Says for which nodes an answer cannot speak: in the same words whatever is printed, and not among
+/// what is printed, which programs may read.
+fn warn(coverage: &Coverage) {
+    for line in show::warnings(coverage) {
+        eprintln!("warning: {line}");
     }
+}
+
+/// Prints an answer, or says that there is nothing to print, and for which nodes that does not hold.
+async fn tell<T>(
+    client: &Client,
+    answer: &Answer<Vec<T>>,
+    nodes: &[String],
+    what: impl FnOnce() -> String,
+    show: impl FnOnce(&Answer<Vec<T>>) -> String,
+) -> Result<(), Failure> {
+    warn(&answer.coverage);
+    if answer.told.is_empty() {
+        return nothing(client, &what(), nodes).await;
+    }
+    print(&show(answer))
 }
 
 /// Says that there is nothing to print, and how much that means: nothing from a node that does
 /// not report is not the same as nothing.
 async fn nothing(client: &Client, what: &str, nodes: &[String]) -> Result<(), Failure> {
-    let known = client.nodes(nodes).await?;
-    let stale = known
-        .iter()
-        .filter(|node| node.state == NodeState::Stale)
-        .count();
-    match (known.len(), stale) {
+    let (all, silent) = if nodes.is_empty() {
+        let status = client.status().await?;
+        let Totals {
+            nodes_reporting,
+            nodes_stale,
+            ..
+        } = status.totals;
+        let silent = nodes_stale + status.coverage.unknown;
+        (nodes_reporting + silent, silent)
+    } else {
+        let known = client.nodes(nodes).await?.told;
+        let states = known.iter().map(|node| node.state);
+        let silent = states.filter(|state| *state != NodeState::Reporting);
+        (known.len() as u64, silent.count() as u64)
+    };
+    match (all, silent) {
         (0, _) if nodes.is_empty() => eprintln!(
             "no node has reported to this collector yet; start archtrace-agent --collector URL on one"
         ),
         (0, _) => eprintln!("no node of that name has reported to this collector"),
         (all, 0) => eprintln!("no {what} on {all} node(s)"),
-        (all, stale) => {
+        (all, silent) => {
             eprintln!(
-                "no {what} on {all} node(s), of which {stale} do(es) not report at the moment"
+                "no {what} on {all} node(s), of which {silent} do(es) not report at the moment"
             );
         }
     }

@@ -5,25 +5,37 @@ use std::process::ExitCode;
 
 use archtrace_agent::AgentError;
 use archtrace_proto::convert::ConvertError;
-use tonic::{Code, Status};
+
+use crate::client::Peer;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    #[error(
-        "cannot reach the collector at {server}: {reason}\n\
-         Start one with 'archtrace-collector', or name another with --server URL or ARCHTRACE_SERVER."
-    )]
-    Unreachable { server: String, reason: String },
-    #[error("the collector at {server} refused the question: {reason}")]
-    Refused { server: String, reason: String },
-    #[error(
-        "the collector at {server} answered something that this version does not know ({reason}); \
-         use the archtrace of the collector's version"
-    )]
-    Answer {
-        server: String,
-        reason: ConvertError,
+    #[error("cannot reach {peer}: {reason}\n{help}")]
+    Unreachable {
+        peer: Peer,
+        reason: String,
+        help: &'static str,
     },
+    #[error(
+        "{peer} did not answer in time\n\
+         Give it longer with --timeout SECONDS, or ask for less."
+    )]
+    Late { peer: Peer },
+    #[error("{peer} does not let you ask: {reason}\n{help}")]
+    Denied {
+        peer: Peer,
+        reason: String,
+        help: &'static str,
+    },
+    #[error("{peer} refused the question: {reason}")]
+    Refused { peer: Peer, reason: String },
+    #[error(
+        "{peer} answered something that this version does not know ({reason}); \
+         use the archtrace of its version"
+    )]
+    Answer { peer: Peer, reason: ConvertError },
+    #[error("{name}: {reason}")]
+    Option { name: &'static str, reason: String },
     #[error("this machine cannot be watched: {0}")]
     Machine(#[from] AgentError),
     #[error("-o sarif is for archtrace scan only; this command prints table, wide or json")]
@@ -35,18 +47,9 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// What a call that failed means. A connection that broke is told from an answer that is no.
-    pub(crate) fn of(server: &str, status: &Status) -> Self {
-        let server = server.to_owned();
-        let mut reason = status.message().to_owned();
-        if reason.is_empty() {
-            reason = format!("{:?}", status.code());
-        }
-        let broken = std::error::Error::source(status).is_some();
-        if broken || matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded) {
-            return Self::Unreachable { server, reason };
-        }
-        Self::Refused { server, reason }
+    /// Whether the same may work a moment later.
+    pub(crate) fn is_passing(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Late { .. })
     }
 
     /// Says on stderr what failed. Whoever closes a pipe has seen enough: that is no failure.
@@ -56,8 +59,9 @@ impl Failure {
         }
         eprintln!("archtrace: {self}");
         match self {
-            Self::Unreachable { .. } => 3.into(),
-            Self::Format => 2.into(),
+            Self::Unreachable { .. } | Self::Late { .. } => 3.into(),
+            Self::Denied { .. } => 4.into(),
+            Self::Format | Self::Option { .. } => 2.into(),
             // As shells tell of a signal.
             Self::Interrupted(signal) => signal.saturating_add(128).into(),
             Self::Refused { .. } | Self::Answer { .. } | Self::Machine(_) | Self::Output(_) => {

@@ -1,58 +1,125 @@
 //! Answers as text: tables for people, lines of JSON for programs.
 
+mod coverage;
 pub(crate) mod human;
 mod json;
+mod live;
 mod sarif;
 pub(crate) mod scan;
 mod table;
 mod words;
 
+pub(crate) use coverage::warnings;
+pub(crate) use live::{EventLines, FactLines};
+
 use std::fmt::Write as _;
 
-use archtrace_facts::fleet::{FleetImage, NodeEvent, NodeFact, NodeStatus, ServerStatus};
+use archtrace_facts::fleet::{
+    Dimension, FleetFinding, FleetImage, NodeEvent, NodeFact, NodeStatus, ServerStatus, Summary,
+};
 use serde::Serialize;
 
 use self::scan::Target;
 use crate::args::{Format, Output};
+use crate::client::Answer;
 
 /// Which table facts go into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Columns {
+pub(crate) enum Kind {
     /// All are emulated: the emulator matters, the mode is clear.
     Emulated,
     /// All modes.
     Facts,
 }
 
-pub(crate) fn facts(facts: &[NodeFact], output: Output, columns: Columns) -> String {
-    match output {
-        Output::Json => lines(facts.iter().map(json::fact)),
-        Output::Wide => table::facts_wide(facts),
-        Output::Table => table::facts(facts, columns),
+/// What happened to a fact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    Added,
+    Changed,
+    Removed,
+}
+
+impl Change {
+    /// For tables.
+    fn sign(self) -> &'static str {
+        match self {
+            Self::Added => "+",
+            Self::Changed => "~",
+            Self::Removed => "-",
+        }
+    }
+
+    /// For JSON.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Changed => "changed",
+            Self::Removed => "removed",
+        }
     }
 }
 
-pub(crate) fn events(events: &[NodeEvent], output: Output) -> String {
+pub(crate) fn facts(answer: &Answer<Vec<NodeFact>>, output: Output, kind: Kind) -> String {
     match output {
-        Output::Json => lines(events.iter().map(json::event)),
-        Output::Wide => table::events_wide(events),
-        Output::Table => table::events(events),
+        Output::Json => covered(answer, json::fact),
+        Output::Wide => table::facts_wide(&answer.told),
+        Output::Table => table::facts(&answer.told, kind),
     }
 }
 
-pub(crate) fn images(images: &[FleetImage], output: Output) -> String {
+pub(crate) fn events(answer: &Answer<Vec<NodeEvent>>, output: Output) -> String {
     match output {
-        Output::Json => lines(images.iter().map(json::image)),
-        Output::Wide => table::images_wide(images),
-        Output::Table => table::images(images),
+        Output::Json => covered(answer, json::event),
+        Output::Wide => table::events_wide(&answer.told),
+        Output::Table => table::events(&answer.told),
     }
 }
 
-pub(crate) fn nodes(nodes: &[NodeStatus], output: Output) -> String {
+pub(crate) fn findings(answer: &Answer<Vec<FleetFinding>>, output: Output) -> String {
     match output {
-        Output::Json => lines(nodes.iter().map(json::node)),
-        Output::Wide => table::nodes_wide(nodes),
-        Output::Table => table::nodes(nodes),
+        Output::Json => covered(answer, json::finding),
+        Output::Wide => table::findings_wide(&answer.told),
+        Output::Table => table::findings(&answer.told),
+    }
+}
+
+pub(crate) fn summary(answer: &Answer<Summary>, by: &[Dimension], output: Output) -> String {
+    let Answer { told, coverage } = answer;
+    match output {
+        Output::Json => {
+            let rows = told.rows.iter().map(|row| json::summary(row, by));
+            lines(rows.map(|row| json::Covered::new(row, coverage)))
+        }
+        Output::Wide | Output::Table => table::summary(told, by, coverage),
+    }
+}
+
+pub(crate) fn images(answer: &Answer<Vec<FleetImage>>, output: Output) -> String {
+    match output {
+        Output::Json => covered(answer, json::image),
+        Output::Wide => table::images_wide(&answer.told),
+        Output::Table => table::images(&answer.told),
+    }
+}
+
+pub(crate) fn nodes(answer: &Answer<Vec<NodeStatus>>, output: Output) -> String {
+    match output {
+        Output::Json => covered(answer, json::node),
+        Output::Wide => table::nodes_wide(&answer.told),
+        Output::Table => table::nodes(&answer.told),
+    }
+}
+
+pub(crate) fn handlers(answer: &Answer<Vec<NodeStatus>>, output: Output) -> String {
+    let Answer { told, coverage } = answer;
+    match output {
+        Output::Json => {
+            let handlers = told.iter().flat_map(json::handlers);
+            lines(handlers.map(|handler| json::Covered::new(handler, coverage)))
+        }
+        Output::Wide => table::handlers(told, true),
+        Output::Table => table::handlers(told, false),
     }
 }
 
@@ -70,6 +137,17 @@ pub(crate) fn scan(targets: &[Target], format: Format) -> String {
         Format::Wide => table::scan_wide(targets),
         Format::Table => table::scan(targets),
     }
+}
+
+/// Every object says of how many nodes the answer that it is part of speaks.
+fn covered<'a, T, J: Serialize>(
+    Answer { told, coverage }: &'a Answer<Vec<T>>,
+    json: fn(&'a T) -> J,
+) -> String {
+    lines(
+        told.iter()
+            .map(|item| json::Covered::new(json(item), coverage)),
+    )
 }
 
 fn lines<T: Serialize>(objects: impl Iterator<Item = T>) -> String {

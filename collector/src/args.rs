@@ -1,35 +1,70 @@
 //! Options, and which exit code says what.
 
+mod auth;
+mod nodes;
+mod store;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
-use clap::Parser;
 use clap::builder::styling::Styles;
+use clap::{Parser, Subcommand};
+
+use crate::serve::Settings;
+use crate::store::Keep;
+pub use auth::{AuthArgs, JwksAt};
+pub use nodes::NodesArgs;
+use store::StoreParser;
+pub use store::StoreUrl;
 
 const AFTER_HELP: &str = "\
 Examples:
   archtrace-collector
       For this machine only: listens on loopback, keeps archtrace.db in the current directory.
-  archtrace-collector --store sqlite:/var/lib/archtrace/archtrace.db
+  archtrace-collector dev-certs --out certs --node node-1
+      Certificates for trying out, and how to use them.
+  archtrace-collector --listen 0.0.0.0:50061 --store sqlite:/var/lib/archtrace/archtrace.db \\
+      --tls-cert server.crt --tls-key server.key --client-ca ca.crt
+      For a fleet: agents and readers show certificates.
+  archtrace-collector --listen 0.0.0.0:50061 --tls-cert server.crt --tls-key server.key \\
+      --token-jwks https://kubernetes.default.svc/openid/v1/jwks --token-audience archtrace \\
+      --token-jwks-ca /var/run/secrets/kubernetes.io/serviceaccount/ca.crt \\
+      --token-jwks-bearer /var/run/secrets/kubernetes.io/serviceaccount/token
+      For a fleet: agents show the token of their service account.
+  archtrace-collector --store 'postgres://archtrace@db.example/archtrace' \\
+      --store-password-file /run/secrets/db …
+      For a fleet beyond one machine: several collectors over one database.
   archtrace-collector --listen 0.0.0.0:50061 --insecure-plaintext
       For other machines, without encryption: only in a network that you trust.
 
 Signals:
-  SIGINT and SIGTERM end it after everything that was taken in is stored.
+  SIGINT and SIGTERM end it after agents were told to leave (--drain) and everything that was taken
+  in is stored. A second one ends it at once: what was not acknowledged comes again.
 
 Exit codes:
   0  ended because it was asked to
-  1  something failed while it ran
+  1  something failed while it ran, or it was ended at once
   2  a bad option
   3  it cannot listen on the address
-  4  it cannot open the store";
+  4  it cannot open the store
+  5  certificates or keys of tokens cannot be used
+  6  the list of nodes cannot be read";
 
 /// Takes what archtrace agents report, keeps it, and answers questions about all nodes.
 #[derive(Clone, Debug, Parser)]
-#[command(version, after_help = AFTER_HELP, styles = Styles::plain(), max_term_width = 100)]
+#[command(
+    version,
+    after_help = AFTER_HELP,
+    styles = Styles::plain(),
+    max_term_width = 100,
+    args_conflicts_with_subcommands = true
+)]
 pub struct Args {
+    /// Something else than running.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// Address and port for agents and for questions (gRPC)
     #[arg(
         long,
@@ -39,14 +74,25 @@ pub struct Args {
     )]
     pub listen: SocketAddr,
 
-    /// Where to keep what is reported: sqlite:PATH, a file that is created if it is not there
+    /// Where to keep what is reported: sqlite:PATH, a file that is created if it is not there, for
+    /// one collector; or a PostgreSQL database for any number of them,
+    /// postgres://USER@HOST:PORT/DATABASE?sslmode=MODE&sslrootcert=FILE. MODE is verify-full if it is
+    /// not said and the host is not this one; FILE holds roots to know the server by, else the
+    /// system's are used
     #[arg(
         long,
         env = "ARCHTRACE_STORE",
+        hide_env_values = true,
         value_name = "STORE",
-        default_value = "sqlite:archtrace.db"
+        default_value = "sqlite:archtrace.db",
+        value_parser = StoreParser
     )]
     pub store: StoreUrl,
+
+    /// File whose first line is the password of the database; read again for each connection. Else
+    /// that of the URL, of PGPASSWORD, or of ~/.pgpass
+    #[arg(long, env = "ARCHTRACE_STORE_PASSWORD_FILE", value_name = "FILE")]
+    pub store_password_file: Option<PathBuf>,
 
     /// Allow an address beyond loopback although nothing is encrypted and nobody is authenticated
     #[arg(long, env = "ARCHTRACE_INSECURE_PLAINTEXT")]
@@ -65,84 +111,156 @@ pub struct Args {
     /// What to log: error, warn, info, debug, trace, or a filter such as archtrace_collector=debug
     #[arg(long, env = "RUST_LOG", value_name = "FILTER", default_value = "info")]
     pub log: String,
+
+    /// Connections at once; fewer if the process may open fewer files
+    #[arg(
+        long,
+        env = "ARCHTRACE_MAX_CONNECTIONS",
+        value_name = "COUNT",
+        default_value_t = 20_000,
+        value_parser = clap::value_parser!(u32).range(1..),
+        help_heading = "Limits"
+    )]
+    pub max_connections: u32,
+
+    /// How old an agent's stream may become, 10 % more or less, before it is told to connect again, so
+    /// that replicas share the agents; 0s for no limit
+    #[arg(
+        long,
+        env = "ARCHTRACE_MAX_CONNECTION_AGE",
+        value_name = "DURATION",
+        default_value = "30m",
+        value_parser = duration,
+        help_heading = "Limits"
+    )]
+    pub max_connection_age: Duration,
+
+    /// Over what time agents are told to leave when it ends
+    #[arg(
+        long,
+        env = "ARCHTRACE_DRAIN",
+        value_name = "DURATION",
+        default_value = "5s",
+        value_parser = duration,
+        help_heading = "Limits"
+    )]
+    pub drain: Duration,
+
+    /// How long events, losses and changes of handlers are kept
+    #[arg(
+        long,
+        env = "ARCHTRACE_KEEP_EVENTS",
+        value_name = "DURATION",
+        default_value = "30d",
+        value_parser = keep,
+        help_heading = "Limits"
+    )]
+    pub keep_events: Duration,
+
+    /// How long facts are kept that no agent keeps any more
+    #[arg(
+        long,
+        env = "ARCHTRACE_KEEP_HISTORY",
+        value_name = "DURATION",
+        default_value = "90d",
+        value_parser = keep,
+        help_heading = "Limits"
+    )]
+    pub keep_history: Duration,
+
+    /// Which nodes should report.
+    #[command(flatten)]
+    pub nodes: NodesArgs,
+
+    /// Who peers are.
+    #[command(flatten)]
+    pub auth: AuthArgs,
+}
+
+/// Something else than running.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Make certificates for trying out: a CA, and one for the server, each node and one reader
+    DevCerts {
+        /// Directory to write them to
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+
+        /// Name of a node, as its agent tells it. Can be repeated
+        #[arg(long, value_name = "NAME")]
+        node: Vec<String>,
+
+        /// Name or address that the collector is reached by, besides localhost. Can be repeated
+        #[arg(long, value_name = "NAME")]
+        server: Vec<String>,
+    },
 }
 
 impl Args {
-    /// Refuses plaintext beyond loopback, unless it was asked for.
+    /// Refuses what does not belong together, and plaintext beyond loopback unless it was asked for.
     ///
     /// # Errors
     /// What to do about it.
     pub fn check(&self) -> Result<(), String> {
-        if self.listen.ip().to_canonical().is_loopback() || self.insecure_plaintext {
+        self.auth.check()?;
+        let loopback = self.listen.ip().to_canonical().is_loopback();
+        if loopback || self.insecure_plaintext || self.auth.tls_cert.is_some() {
             return Ok(());
         }
         Err(format!(
             "--listen {} is not a loopback address, and every peer could report and read without \
-             encryption; add --insecure-plaintext if the network is trusted, or listen on 127.0.0.1",
+             encryption; add --tls-cert and --client-ca (archtrace-collector dev-certs makes a set for \
+             trying out), or --insecure-plaintext if the network is trusted, or listen on 127.0.0.1",
             self.listen
         ))
     }
-}
 
-/// Which store.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StoreUrl {
-    /// One file.
-    Sqlite(PathBuf),
-}
-
-impl FromStr for StoreUrl {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once(':') {
-            Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
-            _ => Err(
-                "a store is sqlite:PATH, such as sqlite:/var/lib/archtrace/archtrace.db".to_owned(),
-            ),
+    /// What they say of how to serve.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        Settings {
+            store_name: self.store.to_string(),
+            heartbeat_interval: self.heartbeat_interval,
+            max_connections: usize::try_from(self.max_connections).unwrap_or(usize::MAX),
+            max_connection_age: Some(self.max_connection_age).filter(|age| !age.is_zero()),
+            drain: self.drain,
+            keep: Keep {
+                events: self.keep_events,
+                history: self.keep_history,
+            },
+            auth: self.auth.options(),
+            nodes: self.nodes.nodes(),
         }
     }
 }
 
 /// From a second to an hour, so that neither agents are a load nor silence goes unnoticed for days.
 fn heartbeat_interval(text: &str) -> Result<Duration, String> {
-    let duration: jiff::SignedDuration = text.parse().map_err(|error| format!("{error}"))?;
-    match Duration::try_from(duration) {
-        Ok(duration) if (1..=3600).contains(&duration.as_secs()) => Ok(duration),
+    match duration(text)? {
+        duration if (1..=3600).contains(&duration.as_secs()) => Ok(duration),
         _ => Err("it has to be between 1s and 1h".to_owned()),
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(args: &[&str], expected: Result<(), &str>) {
-        let parsed = Args::try_parse_from([&["archtrace-collector"], args].concat());
-        let outcome = parsed
-            .map_err(|error| error.to_string())
-            .and_then(|args| args.check());
-        match (outcome, expected) {
-            (Ok(()), Ok(())) => {}
-            (Err(told), Err(part)) if told.contains(part) => {}
-            (outcome, _) => panic!("{args:?}: {outcome:?}, not {expected:?}"),
-        }
-    }
-
-    #[test]
-    fn options_are_checked() {
-        check(&[], Ok(()));
-        check(&["--listen", "[::1]:0"], Ok(()));
-        check(&["--listen", "[::ffff:127.0.0.1]:0"], Ok(()));
-        check(&["--listen", "0.0.0.0:1"], Err("--insecure-plaintext"));
-        check(&["--listen", "0.0.0.0:1", "--insecure-plaintext"], Ok(()));
-        check(&["--listen", "localhost"], Err("invalid socket address"));
-        check(&["--store", "/tmp/x"], Err("sqlite:PATH"));
-        check(&["--store", "sqlite:"], Err("sqlite:PATH"));
-        check(&["--heartbeat-interval", "500ms"], Err("between 1s and 1h"));
-        check(&["--heartbeat-interval", "2h"], Err("between 1s and 1h"));
-        check(&["--heartbeat-interval=-5s"], Err("between 1s and 1h"));
-        check(&["--heartbeat-interval", "soon"], Err("soon"));
-        check(&["--heartbeat-interval", "2s"], Ok(()));
+/// From an hour on: whoever asks shall find what happened just now.
+fn keep(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        duration if duration.as_secs() >= 3600 => Ok(duration),
+        _ => Err("it has to be 1h at least".to_owned()),
     }
 }
+
+/// Days are 24 hours.
+fn duration(text: &str) -> Result<Duration, String> {
+    let span: jiff::Span = text.parse().map_err(|error| format!("{error}"))?;
+    let duration = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours());
+    let duration = duration.map_err(|error| format!("{error}"))?;
+    // A hundred years are enough for everybody, and can be added to any time.
+    match Duration::try_from(duration) {
+        Ok(duration) if duration <= Duration::from_secs(100 * 365 * 86_400) => Ok(duration),
+        _ => Err("it has to be between 0s and 36500d".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

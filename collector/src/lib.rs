@@ -1,24 +1,35 @@
 //! Takes what agents report, keeps it, and answers questions about all nodes.
 //!
 //! ```text
-//! agents ── AgentIngest ──> ingest ──> store <── query <── Query ── archtrace, web, exports
+//! agents ── AgentIngest ──> ingest ──> store <── archtrace_query <── Query ── archtrace, web, exports
 //! ```
 //!
 //! | module | what |
 //! |---|---|
 //! | [`args`] | options, and which exit code says what |
 //! | [`serve`] | the wiring: one server, everything ends with it |
+//! | `accept` | connections: so many, in time, and only those that speak the right protocol |
+//! | [`auth`] | who peers are, and what they may do |
+//! | [`fleet`] | which nodes should report |
+//! | `ending` | ends answers that would go on for ever |
 //! | [`ingest`] | one stream per agent: order, acknowledgements, resynchronisation |
-//! | [`store`] | what is kept, behind one trait; SQLite |
-//! | [`query`] | filters, pages, limits |
+//! | [`refusals`] | what was refused, counted by reason and logged once |
+//! | `retention` | lets the store forget what is old |
+//! | [`store`] | what is kept, behind one trait; SQLite, PostgreSQL |
 //!
-//! What must not happen here: `ingest` and `query` know nothing of SQL; `store` knows nothing of
+//! What must not happen here: `ingest` knows nothing of SQL; `store` knows nothing of
 //! gRPC; nobody looks into protobuf messages beyond their outermost layer, which
 //! `archtrace_proto::convert` turns into domain types and checks.
 #![forbid(unsafe_code)]
 
+mod accept;
 pub mod args;
+pub mod auth;
+mod ending;
+pub mod fleet;
 pub mod ingest;
-pub mod query;
+mod limiter;
+pub mod refusals;
+mod retention;
 pub mod serve;
 pub mod store;

@@ -3,18 +3,26 @@
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
-use archtrace_collector::args::Args;
+use archtrace_collector::args::{Args, Command};
+use archtrace_collector::auth::dev_certs;
 use archtrace_collector::serve;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
+    if let Some(Command::DevCerts { out, node, server }) = args.command {
+        return make_certificates(&dev_certs::Wanted {
+            out,
+            nodes: node,
+            servers: server,
+        });
+    }
     if let Err(what) = args.check() {
         Args::command()
             .error(ErrorKind::ValueValidation, what)
@@ -31,6 +39,7 @@ async fn main() -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
+    open_many_files();
     let shutdown = CancellationToken::new();
     if let Err(error) = end_on_signals(&shutdown) {
         eprintln!("archtrace-collector: cannot listen to signals: {error}");
@@ -45,16 +54,46 @@ async fn main() -> ExitCode {
     }
 }
 
+fn make_certificates(wanted: &dev_certs::Wanted) -> ExitCode {
+    match dev_certs::make(wanted) {
+        Ok(usage) => {
+            print!("{usage}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("archtrace-collector: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Each connection is one. The limit that is in force is low for the sake of programs that use select(2).
+fn open_many_files() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
+    if let Err(error) = raised {
+        warn!(%error, "cannot raise the limit of open files");
+    }
+}
+
 fn end_on_signals(shutdown: &CancellationToken) -> std::io::Result<()> {
     let shutdown = shutdown.clone();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => info!("SIGINT: ending"),
-            _ = terminate.recv() => info!("SIGTERM: ending"),
-        }
+        let mut next = async || {
+            tokio::select! {
+                _ = interrupt.recv() => "SIGINT",
+                _ = terminate.recv() => "SIGTERM",
+            }
+        };
+        let name = next().await;
+        info!("{name}: ending; a second signal ends it at once");
         shutdown.cancel();
+        let name = next().await;
+        warn!("{name} again: ending at once");
+        std::process::exit(1);
     });
     Ok(())
 }

@@ -1,32 +1,113 @@
 //! The wiring: one server, and everything ends with it.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use archtrace_proto::FILE_DESCRIPTOR_SET;
 use archtrace_proto::v1::agent_ingest_server::AgentIngestServer;
 use archtrace_proto::v1::query_server::QueryServer;
+use archtrace_query::Query;
 use tokio::net::TcpListener;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
 use tracing::{info, warn};
 
+use crate::accept::{self, Door};
 use crate::args::{Args, StoreUrl};
-use crate::ingest::{Ingest, MAX_MESSAGE_BYTES};
-use crate::query::Query;
+use crate::auth::layer::Roles;
+use crate::auth::{self, Auth, AuthError};
+use crate::fleet::{self, Nodes, NodesError};
+use crate::ingest::gate::Room;
+use crate::ingest::{Ingest, Rules};
+use crate::refusals::Refusals;
+use crate::retention;
+use crate::store::postgres::{PATIENCE, PostgresStore};
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Store, StoreError};
+use crate::store::{Keep, Store, StoreError};
 
 /// A connection that does not answer a ping within [`KEEPALIVE_TIMEOUT`] is closed: an agent's node
 /// may vanish without a word.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Streams are told to end at once; answers that are being built get this long.
-const DRAIN: Duration = Duration::from_secs(5);
+/// Bytes that a peer may send on a stream before they are read: with 10,000 agents 80 MB at worst, and the
+/// buffer that a connection reads into, 8 kB, never has to grow. An agent that is 100 ms away still gets
+/// 80 kB/s through.
+const STREAM_WINDOW: u32 = 8000;
+/// The same for a connection: what HTTP/2 gives everybody to begin with.
+const CONNECTION_WINDOW: u32 = 65_535;
+
+/// Streams of one connection: an agent has one, a reader a few.
+const MAX_STREAMS: u32 = 32;
+
+/// Bytes of headers: a token is some 1,200.
+const MAX_HEADERS: u32 = 32 << 10;
+
+/// Beyond the time in which agents are told to leave: answers that are being built, and the commit of what
+/// was taken in, get this long.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How to serve.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// As the option named it, without secrets.
+    pub store_name: String,
+    /// How often agents shall report at least.
+    pub heartbeat_interval: Duration,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// How old an agent's stream may become; for ever if `None`.
+    pub max_connection_age: Option<Duration>,
+    /// Over what time agents are told to leave at the end.
+    pub drain: Duration,
+    /// How long things are kept.
+    pub keep: Keep,
+    /// How peers show who they are; `None` is development mode: everybody may report and read.
+    pub auth: Option<auth::Options>,
+    /// Which nodes should report.
+    pub nodes: Nodes,
+}
+
+impl Settings {
+    /// What the options are by default.
+    #[must_use]
+    pub fn new(store_name: String, heartbeat_interval: Duration) -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 3600);
+        Self {
+            store_name,
+            heartbeat_interval,
+            max_connections: 20_000,
+            max_connection_age: Some(Duration::from_secs(30 * 60)),
+            drain: Duration::from_secs(5),
+            keep: Keep {
+                events: 30 * DAY,
+                history: 90 * DAY,
+            },
+            auth: None,
+            nodes: Nodes::Seen,
+        }
+    }
+}
+
+/// What people may ask the server for.
+#[derive(Debug)]
+struct Known {
+    authenticated: bool,
+    refusals: Arc<Refusals>,
+}
+
+impl archtrace_query::Server for Known {
+    fn authenticated(&self) -> bool {
+        self.authenticated
+    }
+
+    fn refusals(&self) -> Vec<(String, u64)> {
+        self.refusals.counts()
+    }
+}
 
 /// Why the collector ended although nobody asked it to.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +126,12 @@ pub enum Failure {
     /// The store stopped to take anything.
     #[error("{0}; nothing can be stored any more")]
     Store(StoreError),
+    /// Certificates or keys cannot be used.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// The list of nodes cannot be read.
+    #[error(transparent)]
+    Nodes(#[from] NodesError),
     /// The server ended.
     #[error("the server failed: {0}")]
     Server(#[from] tonic::transport::Error),
@@ -61,6 +148,8 @@ impl Failure {
             Self::Server(_) | Self::Reflection(_) | Self::Store(_) => 1,
             Self::Listen { .. } => 3,
             Self::Open(_) => 4,
+            Self::Auth(_) => 5,
+            Self::Nodes(_) => 6,
         }
     }
 }
@@ -70,48 +159,94 @@ impl Failure {
 /// # Errors
 /// If it cannot start, or the store or the server fail.
 pub async fn run(args: Args, shutdown: CancellationToken) -> Result<(), Failure> {
-    let Args {
-        listen,
-        store,
-        insecure_plaintext: _,
-        heartbeat_interval,
-        log: _,
-    } = args;
+    let listen = args.listen;
+    let settings = args.settings();
+    let (store, password_file) = (args.store, args.store_password_file);
     // First the address: whoever loses a race for it must not have touched the winner's store.
-    let listener = TcpListener::bind(listen)
-        .await
-        .map_err(|reason| Failure::Listen {
-            address: listen,
-            reason,
-        })?;
-    let StoreUrl::Sqlite(path) = store;
-    let opened = open(&path)?;
-    let name = format!("sqlite:{}", path.display());
+    let listener = accept::listen(listen).map_err(|reason| Failure::Listen {
+        address: listen,
+        reason,
+    })?;
     let address = listener.local_addr().unwrap_or(listen);
-    info!(%address, store = name, version = env!("CARGO_PKG_VERSION"), "listening");
-    warn!("development mode: plaintext, and every peer may report and read");
-    serve(listener, opened, name, heartbeat_interval, shutdown).await
-}
-
-fn open(path: &Path) -> Result<SqliteStore, Failure> {
-    SqliteStore::open(path).map_err(Failure::Open)
+    let listening = |store: &str| {
+        let version = env!("CARGO_PKG_VERSION");
+        info!(%address, store, version, "listening");
+        if settings.auth.is_none() {
+            warn!("development mode: plaintext, and every peer may report and read");
+        }
+    };
+    match store {
+        StoreUrl::Sqlite(path) => {
+            let opened = SqliteStore::open(&path).map_err(Failure::Open)?;
+            listening(&settings.store_name);
+            serve(listener, opened, settings, shutdown).await
+        }
+        StoreUrl::Postgres(url) => {
+            let opened = tokio::select! {
+                opened = PostgresStore::connect(&url, password_file, PATIENCE) => opened,
+                () = shutdown.cancelled() => return Ok(()),
+            };
+            let opened = opened.map_err(Failure::Open)?;
+            listening(&settings.store_name);
+            serve(listener, opened, settings, shutdown).await
+        }
+    }
 }
 
 /// Serves agents and questions on `listener` from `store`, until `shutdown` is cancelled.
 ///
 /// # Errors
-/// If the store or the server fail.
+/// If certificates cannot be used, or the store or the server fail.
 pub async fn serve<S: Store>(
     listener: TcpListener,
     store: S,
-    store_name: String,
-    heartbeat_interval: Duration,
+    settings: Settings,
     shutdown: CancellationToken,
 ) -> Result<(), Failure> {
+    let Settings {
+        store_name,
+        heartbeat_interval,
+        max_connections,
+        max_connection_age,
+        drain,
+        keep,
+        auth,
+        nodes,
+    } = settings;
+    // What runs beside the server ends when this does.
+    let over = CancellationToken::new();
+    let _ends = over.clone().drop_guard();
+    let auth = match auth {
+        Some(options) => Some(Arc::new(Auth::start(options, &over).await?)),
+        None => None,
+    };
     let store = Arc::new(store);
-    let ingest = Ingest::new(Arc::clone(&store), heartbeat_interval, shutdown.clone());
-    let ingest = AgentIngestServer::new(ingest).max_decoding_message_size(MAX_MESSAGE_BYTES);
-    let query = Query::new(Arc::clone(&store), store_name, heartbeat_interval);
+    let refusals: Arc<Refusals> = Arc::default();
+    let known = Arc::new(Known {
+        authenticated: auth.is_some(),
+        refusals: Arc::clone(&refusals),
+    });
+    let rules = Rules {
+        heartbeat_interval,
+        max_age: max_connection_age,
+        drain,
+    };
+    let ingest = Ingest::new(
+        Arc::clone(&store),
+        rules,
+        Arc::clone(&refusals),
+        shutdown.clone(),
+    );
+    let agents = AgentIngestServer::new(ingest.clone());
+    let asked = archtrace_query::Settings {
+        store_name,
+        heartbeat_interval,
+        server: known,
+        expected: fleet::start(nodes, over.clone()).await?,
+        idle: None,
+        shutdown: shutdown.clone(),
+    };
+    let query = Query::new(Arc::clone(&store), asked);
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<AgentIngestServer<Ingest<S>>>().await;
     health.set_serving::<QueryServer<Query<S>>>().await;
@@ -119,26 +254,76 @@ pub async fn serve<S: Store>(
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
+    let door = Door {
+        tls: auth.as_ref().map(|auth| Arc::clone(&auth.tls)),
+        max_connections,
+        refusals: Arc::clone(&refusals),
+    };
+    let closing = CancellationToken::new();
     let server = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .add_service(ingest)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_streams(MAX_STREAMS)
+        .http2_max_header_list_size(MAX_HEADERS)
+        .layer(Roles {
+            auth,
+            refusals,
+            room: Room::default(),
+            closing: closing.clone(),
+        })
+        .add_service(agents)
         .add_service(QueryServer::new(query))
         .add_service(health_service)
         .add_service(reflection)
         .serve_with_incoming_shutdown(
-            // Acknowledgements are small, and agents wait for them.
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            shutdown.clone().cancelled_owned(),
+            accept::incoming(listener, door),
+            closing.clone().cancelled_owned(),
         );
     let drained = async {
         shutdown.cancelled().await;
-        tokio::time::sleep(DRAIN).await;
+        // Whoever sends new agents here is told first; connections are taken in still, to tell them too.
+        for service in ["", AGENTS, QUERIES] {
+            health
+                .set_service_status(service, ServingStatus::NotServing)
+                .await;
+        }
+        if timeout(drain + GRACE, ingest.left()).await.is_err() {
+            warn!(
+                "some agents' streams did not end in time; what they sent is stored or comes again"
+            );
+        }
+        closing.cancel();
+        sleep(GRACE).await;
     };
-    tokio::select! {
-        ended = server => ended?,
-        () = drained => warn!("ended although some answers were not complete after {DRAIN:?}"),
-        error = store.failed() => return Err(Failure::Store(error)),
-    }
-    Ok(())
+    let beats = async {
+        let late = async {
+            over.cancelled().await;
+            sleep(GRACE).await;
+        };
+        tokio::select! {
+            () = ingest.store_heartbeats(over.clone()) => {}
+            () = late => warn!("the last heartbeats were not stored"),
+        }
+    };
+    let served = async {
+        let ended = tokio::select! {
+            ended = server => ended.map_err(Failure::from),
+            () = drained => {
+                warn!("ended although some answers were not complete after {GRACE:?}");
+                Ok(())
+            }
+            error = store.failed() => Err(Failure::Store(error)),
+            () = retention::run(&*store, keep) => Ok(()),
+        };
+        over.cancel();
+        ended
+    };
+    let (ended, ()) = tokio::join!(served, beats);
+    ended
 }
+
+/// Names of services, as health checks know them.
+const AGENTS: &str = "archtrace.v1.AgentIngest";
+const QUERIES: &str = "archtrace.v1.Query";

@@ -2,26 +2,30 @@
 //!
 //! Times are given by the caller: a store does not look at clocks.
 
+pub mod postgres;
+mod sql;
 pub mod sqlite;
 
-use std::error::Error;
 use std::future::Future;
-use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use archtrace_facts::digest::Digest;
 use archtrace_facts::fact::{Fact, FactId};
-use archtrace_facts::fleet::{Filter, FleetImage, NodeEvent, NodeFact, NodeStatus, Totals};
 use archtrace_facts::image::Image;
-use archtrace_facts::node::Preflight;
+use archtrace_facts::node::{Health, Preflight};
 use archtrace_facts::report::{EventBatch, Hello, Owner};
+use archtrace_query::Read;
+pub use archtrace_query::read::{Answer, NodeId, StoreError};
 
 /// Keeps what agents report. Whoever implements it passes the conformance tests.
 ///
 /// A method that writes returns after the commit: what it answered survives a crash of the
 /// collector and a loss of power. Each is one transaction. Calls for one node are made one after
-/// the other; calls for different nodes at the same time.
-pub trait Store: Send + Sync + 'static {
-    /// Takes in a node, or a new epoch of one, or the same epoch again.
+/// the other by each collector; calls for different nodes at the same time, and calls for one node by
+/// several collectors too, while an agent moves.
+pub trait Store: Read {
+    /// Takes in a node, or a new epoch of one, or the same epoch again. Whoever had a lease on the
+    /// node before has none any more.
     ///
     /// An epoch that is new to a known node leaves a loss of stage `agent_down` in the node's
     /// stream 0, from when the store last held all that the agent had to tell until its hooks were
@@ -32,58 +36,54 @@ pub trait Store: Send + Sync + 'static {
     /// history. Counts replace what the same epoch had told, never what others had.
     fn apply_snapshot(
         &self,
-        node: NodeId,
+        lease: Lease,
         snapshot: Snapshot,
         now: SystemTime,
     ) -> impl Answer<Applied>;
 
     /// Changes the node's facts, if they are at the revision that the delta starts from.
-    fn apply_delta(&self, node: NodeId, delta: Delta, now: SystemTime) -> impl Answer<Applied>;
+    fn apply_delta(&self, lease: Lease, delta: Delta, now: SystemTime) -> impl Answer<Applied>;
 
     /// Appends records that are not there yet and counts the gaps between them. Returns the first
-    /// sequence of the stream that is not stored.
+    /// sequence of the stream that is not stored. Needs no lease: a record has one place only.
     fn append_events(&self, node: NodeId, batch: EventBatch, now: SystemTime) -> impl Answer<u64>;
 
-    /// Notes that the agent is alive.
-    fn heartbeat(&self, node: NodeId, beat: Beat, now: SystemTime) -> impl Answer<()>;
+    /// Notes that agents are alive: many at once, for they are many. An epoch that is not the node's
+    /// current one is none of its signs of life.
+    fn heartbeats(&self, beats: Vec<Beat>) -> impl Answer<()>;
 
-    /// Facts, newest first by when they were first stored: an order that never changes.
-    fn facts(&self, query: FactQuery) -> impl Answer<Vec<(FactCursor, NodeFact)>>;
-
-    /// Events, losses and changes of handlers, newest first.
-    fn events(&self, query: EventQuery) -> impl Answer<Vec<(EventCursor, NodeEvent)>>;
-
-    /// Images, newest first by when they were first stored.
-    fn images(&self, query: ImageQuery) -> impl Answer<Vec<(ImageCursor, FleetImage)>>;
-
-    /// Nodes, in the order in which they first reported.
-    fn nodes(&self, query: NodeQuery) -> impl Answer<Vec<(NodeId, NodeStatus)>>;
-
-    /// Sums over everything. Nodes that were heard since `alive_since` are reporting.
-    fn totals(&self, alive_since: SystemTime) -> impl Answer<Totals>;
+    /// Deletes events older than `keep.events`, facts that ended longer ago than `keep.history`, and what
+    /// only these needed: some of them, so that writers never wait for long. Facts of a node that was
+    /// silent for that long end first. Returns how many rows it dealt with, 0 when there are no more.
+    ///
+    /// Sums over all time (losses, gaps) stay; those over what is stored go down.
+    fn expire(&self, keep: Keep, now: SystemTime) -> impl Answer<u64>;
 
     /// Ends when the store can no longer be written to at all; then the process should end too.
     fn failed(&self) -> impl Future<Output = StoreError> + Send;
 }
 
-/// What a store's methods return.
-pub trait Answer<T>: Future<Output = Result<T, StoreError>> + Send {}
-
-impl<T, F: Future<Output = Result<T, StoreError>> + Send> Answer<T> for F {}
-
-/// A node within one store. Higher ones came later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct NodeId(pub i64);
+/// The right to change a node's facts: whoever attached it last has it. Without it a stream that
+/// outlived its successor's Hello, at this collector or another, could mix its updates in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Of which node.
+    pub node: NodeId,
+    /// How often the node was attached so far.
+    pub session: i64,
+}
 
 /// What [`Store::attach`] found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attached {
-    /// The node.
-    pub node: NodeId,
-    /// Revision of its facts in this epoch; `None` until there was a snapshot.
-    pub revision: Option<u64>,
+    /// The node, and the right to change its facts.
+    pub lease: Lease,
+    /// Revision and digest of its facts in this epoch; `None` until there was a snapshot.
+    pub held: Option<(u64, Digest)>,
     /// First sequence of its event stream that is not stored.
     pub next_sequence: u64,
+    /// The same for each of [`Hello::earlier_streams`].
+    pub earlier_next_sequences: Vec<u64>,
 }
 
 /// All facts that an agent has in its epoch.
@@ -99,6 +99,8 @@ pub struct Snapshot {
     pub owners: Vec<Owner>,
     /// Images of the node's containers; others stay as they are.
     pub images: Vec<Image>,
+    /// What the agent says that its facts' digest is; an agent from before digests says nothing.
+    pub digest: Option<Digest>,
 }
 
 /// A change of an agent's facts.
@@ -118,130 +120,47 @@ pub struct Delta {
     pub owners: Vec<Owner>,
     /// Images, new or with more that is known of them.
     pub images: Vec<Image>,
+    /// As in [`Snapshot::digest`].
+    pub digest: Option<Digest>,
 }
 
 /// Whether an update was applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
-    /// It was, and is committed.
-    Yes,
+    /// It was, and is committed; the digest is that of what is stored now.
+    Yes(Digest),
+    /// Somebody else attached the node since.
+    Superseded,
     /// The node is at another epoch by now.
     OtherEpoch,
     /// What is stored is at this revision, not at that which the delta starts from.
     OtherRevision(Option<u64>),
+    /// What would be stored has this digest, not that of the update.
+    OtherDigest(Digest),
 }
 
 /// A sign of life.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Beat {
+    /// Whose.
+    pub node: NodeId,
     /// The agent's epoch.
     pub epoch: u64,
+    /// When it came.
+    pub at: SystemTime,
     /// The revision of the agent's facts. If it is what is stored, the store holds all there is.
     pub revision: u64,
     /// How well the agent can watch, if that changed.
     pub preflight: Option<Preflight>,
+    /// How the agent itself does, if that changed.
+    pub health: Option<Health>,
 }
 
-/// Which facts.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FactQuery {
-    /// Conditions; `since` is about `last_seen`.
-    pub filter: Filter,
-    /// Only facts with processes alive.
-    pub running: bool,
-    /// Nodes heard since then are current; facts of others have no processes.
-    pub alive_since: SystemTime,
-    /// Only what comes after this one.
-    pub after: Option<FactCursor>,
-    /// At most this many.
-    pub limit: u32,
-}
-
-/// Position of a fact in the order of [`Store::facts`].
+/// How long things are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FactCursor(pub i64);
-
-/// Which images.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ImageQuery {
-    /// Only those of containers on these nodes; of all if empty.
-    pub nodes: Vec<String>,
-    /// Only those of which a name contains one of these; all if empty.
-    pub names: Vec<String>,
-    /// Only what comes after this one.
-    pub after: Option<ImageCursor>,
-    /// At most this many.
-    pub limit: u32,
-}
-
-/// Position of an image in the order of [`Store::images`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ImageCursor(pub i64);
-
-/// Which events, losses and changes of handlers.
-#[derive(Clone, Debug, PartialEq)]
-pub struct EventQuery {
-    /// Conditions; those on names and modes leave losses and changes of handlers out, and those on
-    /// architectures losses.
-    pub filter: Filter,
-    /// Words of [`archtrace_facts::report::Record::kind`]; all if empty.
-    pub kinds: Vec<String>,
-    /// Only what comes after this one.
-    pub after: Option<EventCursor>,
-    /// At most this many.
-    pub limit: u32,
-}
-
-/// Position of an event in the order of [`Store::events`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EventCursor {
-    /// Nanoseconds since 1970.
-    pub time: i64,
-    /// Whose.
-    pub node: NodeId,
-    /// Which of its streams.
-    pub stream_id: u64,
-    /// Where in the stream.
-    pub sequence: u64,
-}
-
-/// Which nodes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NodeQuery {
-    /// Their names; all if empty.
-    pub names: Vec<String>,
-    /// Nodes heard since then are reporting.
-    pub alive_since: SystemTime,
-    /// Only what comes after this one.
-    pub after: Option<NodeId>,
-    /// At most this many.
-    pub limit: u32,
-}
-
-/// Why a store did not do what it was asked to. It can be shared: a commit answers many callers.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum StoreError {
-    /// It cannot be used at all.
-    #[error("cannot open the store {store}: {reason}; {hint}")]
-    Open {
-        /// As the option named it.
-        store: String,
-        /// What went wrong.
-        reason: Arc<dyn Error + Send + Sync>,
-        /// What to do next.
-        hint: &'static str,
-    },
-    /// It refused this operation.
-    #[error("the store {store} failed to {what}: {reason}")]
-    Failed {
-        /// As the option named it.
-        store: Arc<str>,
-        /// Which operation.
-        what: &'static str,
-        /// What went wrong.
-        reason: Arc<dyn Error + Send + Sync>,
-    },
-    /// Its writer ended, so nothing can be committed any more.
-    #[error("the writer of the store {0} has ended")]
-    Closed(Arc<str>),
+pub struct Keep {
+    /// Events, losses and changes of handlers, from when they happened.
+    pub events: Duration,
+    /// Facts that no agent keeps any more, from when they were last seen.
+    pub history: Duration,
 }

@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::time::{Duration, SystemTime};
 
+use crate::digest::Digest;
 use crate::fact::{Fact, FactId, FactKey, Mode};
 use crate::report::how_many_fit;
 
@@ -43,11 +44,15 @@ pub struct Table<C> {
     facts: HashMap<FactId, Entry>,
     dirty: HashSet<FactId>,
     /// Facts that were given up, which nobody was told of yet.
-    removed: HashMap<FactId, Fact>,
+    removed: HashMap<FactId, GivenUp>,
     /// Those who somebody was told of, but who has not confirmed it.
     unconfirmed: HashMap<FactId, Fact>,
     /// Facts whose last numbers found no room, because nobody takes the changes.
     dropped: u64,
+    /// Of what was told and not taken back: the sum of all `told`, and of what was dropped untold.
+    digest: Digest,
+    /// How often a fact changed, came or went.
+    version: u64,
     capacity: usize,
 }
 
@@ -65,8 +70,17 @@ struct Counter {
 #[derive(Debug)]
 struct Entry {
     fact: Fact,
+    /// As whoever is told has it; that of no fact until it was told.
+    told: Digest,
     /// Counters that feed it.
     counters: usize,
+}
+
+#[derive(Debug)]
+struct GivenUp {
+    fact: Fact,
+    /// As in [`Entry`].
+    told: Digest,
 }
 
 impl<C: Copy + Eq + Hash> Table<C> {
@@ -80,6 +94,8 @@ impl<C: Copy + Eq + Hash> Table<C> {
             removed: HashMap::new(),
             unconfirmed: HashMap::new(),
             dropped: 0,
+            digest: Digest::default(),
+            version: 0,
             capacity,
         }
     }
@@ -94,6 +110,23 @@ impl<C: Copy + Eq + Hash> Table<C> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.facts.is_empty()
+    }
+
+    /// The names of all facts.
+    pub fn ids(&self) -> impl Iterator<Item = FactId> {
+        self.facts.keys().copied()
+    }
+
+    /// A fact by its name.
+    #[must_use]
+    pub fn fact(&self, id: FactId) -> Option<&Fact> {
+        self.facts.get(&id).map(|entry| &entry.fact)
+    }
+
+    /// A number that another is as soon as a fact changed, came or went.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
     }
 
     /// Whether a counter has its name.
@@ -125,17 +158,24 @@ impl<C: Copy + Eq + Hash> Table<C> {
             return Err(Full);
         }
         let given_up = self.removed.remove(&id);
-        let entry = self.facts.entry(id).or_insert_with(|| Entry {
+        let entry = self.facts.entry(id).or_insert_with(|| {
             // One that was given up a moment ago goes on where it was.
-            fact: given_up.unwrap_or(Fact {
-                key,
-                count: 0,
-                processes: 0,
-                cpu_ns: 0,
-                first_seen: time,
-                last_seen: time,
-            }),
-            counters: 0,
+            let GivenUp { fact, told } = given_up.unwrap_or(GivenUp {
+                fact: Fact {
+                    key,
+                    count: 0,
+                    processes: 0,
+                    cpu_ns: 0,
+                    first_seen: time,
+                    last_seen: time,
+                },
+                told: Digest::default(),
+            });
+            Entry {
+                fact,
+                told,
+                counters: 0,
+            }
         });
         entry.counters += 1;
         entry.fact.first_seen = entry.fact.first_seen.min(time);
@@ -148,6 +188,7 @@ impl<C: Copy + Eq + Hash> Table<C> {
         let so_far = counter.reading;
         entry.add(Reading::zero(time), so_far);
         self.dirty.insert(id);
+        self.version += 1;
         Ok(())
     }
 
@@ -176,6 +217,7 @@ impl<C: Copy + Eq + Hash> Table<C> {
         {
             entry.add(before, reading);
             self.dirty.insert(id);
+            self.version += 1;
         }
     }
 
@@ -192,6 +234,7 @@ impl<C: Copy + Eq + Hash> Table<C> {
         let Some(entry) = self.facts.get_mut(&id) else {
             return;
         };
+        self.version += 1;
         entry.fact.processes = entry.fact.processes.saturating_sub(reading.processes);
         entry.counters -= 1;
         if entry.counters > 0 {
@@ -199,9 +242,9 @@ impl<C: Copy + Eq + Hash> Table<C> {
             return;
         }
         self.dirty.remove(&id);
-        if let Some(Entry { fact, .. }) = self.facts.remove(&id) {
+        if let Some(Entry { fact, told, .. }) = self.facts.remove(&id) {
             if self.removed.len() + self.unconfirmed.len() < self.capacity {
-                self.removed.insert(id, fact);
+                self.removed.insert(id, GivenUp { fact, told });
             } else {
                 self.dropped += 1;
             }
@@ -224,53 +267,79 @@ impl<C: Copy + Eq + Hash> Table<C> {
         self.unconfirmed.clear();
     }
 
-    /// Changes of about `budget` bytes, which are not told again. Facts that somebody should act on
-    /// come first.
-    pub fn take_changes(&mut self, budget: usize) -> Changes {
+    /// Whether facts were told to be given up, and whether that has arrived is not known: then a snapshot
+    /// that holds them again would be added to what may have been taken in.
+    #[must_use]
+    pub fn has_unconfirmed(&self) -> bool {
+        !self.unconfirmed.is_empty()
+    }
+
+    /// The digest of what whoever is told holds, once all that was taken has arrived: after
+    /// [`Table::take_changes`] or [`Table::take_snapshot`], that of this update.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Changes of about `bytes` bytes and at most `items` upserts and removals (a removal is both, and
+    /// one change goes whatever the limits), which are not told again. Facts that somebody should act
+    /// on come first.
+    pub fn take_changes(&mut self, bytes: usize, items: usize) -> Changes {
         let mut ids: Vec<_> = self.dirty.iter().copied().collect();
         ids.sort_unstable_by_key(|id| (self.is_native(*id), *id));
-        let changed = ids
-            .iter()
-            .filter_map(|id| self.facts.get(id))
-            .map(|entry| &entry.fact);
-        let weights = changed
-            .chain(self.removed.values())
-            .map(|fact| fact.key.weight());
-        let fit = how_many_fit(budget, weights);
-        let given_up = fit.saturating_sub(ids.len());
-        ids.truncate(fit);
+        let changed = ids.iter().filter_map(|id| self.facts.get(id));
+        let given_up = self.removed.values().map(|given_up| &given_up.fact);
+        let weights = changed.map(|entry| &entry.fact).chain(given_up);
+        let fit = how_many_fit(bytes, weights.map(|fact| fact.key.weight()));
+        let items = items.max(1);
+        // At least one, where nothing else is to be told.
+        let removals = fit.saturating_sub(ids.len());
+        let removals =
+            removals.min((items.saturating_sub(ids.len()) / 2).max(usize::from(ids.is_empty())));
+        ids.truncate(fit.min(items));
+        let mut upserts = Vec::with_capacity(ids.len() + removals);
         for id in &ids {
             self.dirty.remove(id);
+            if let Some(entry) = self.facts.get_mut(id) {
+                let now = Digest::of_fact(&entry.fact);
+                self.digest = self.digest.minus(entry.told).plus(now);
+                entry.told = now;
+                upserts.push(entry.fact.clone());
+            }
         }
-        let mut upserts: Vec<_> = ids
-            .iter()
-            .filter_map(|id| self.facts.get(id))
-            .map(|entry| entry.fact.clone())
-            .collect();
-        let given_up: Vec<_> = self.removed.keys().copied().take(given_up).collect();
-        for id in &given_up {
-            if let Some(fact) = self.removed.remove(id) {
+        let removed: Vec<_> = self.removed.keys().copied().take(removals).collect();
+        for id in &removed {
+            if let Some(GivenUp { fact, told }) = self.removed.remove(id) {
+                self.digest = self.digest.minus(told);
                 upserts.push(fact.clone());
                 self.unconfirmed.insert(*id, fact);
             }
         }
-        Changes {
-            upserts,
-            removed: given_up,
-        }
+        Changes { upserts, removed }
     }
 
     /// All facts, also those whose removal is yet to be told or was not confirmed; nothing else
     /// counts as changed afterwards.
     pub fn take_snapshot(&mut self) -> Vec<Fact> {
         self.dirty.clear();
-        let untold = self
-            .unconfirmed
-            .drain()
-            .filter(|(id, _)| !self.facts.contains_key(id));
-        self.removed.extend(untold);
-        let kept = self.facts.values().map(|entry| &entry.fact);
-        kept.chain(self.removed.values()).cloned().collect()
+        for (id, fact) in self.unconfirmed.drain() {
+            if !self.facts.contains_key(&id) {
+                let told = Digest::default();
+                self.removed.insert(id, GivenUp { fact, told });
+            }
+        }
+        self.digest = Digest::default();
+        let kept = self.facts.values_mut();
+        let kept = kept.map(|entry| (&entry.fact, &mut entry.told));
+        let given_up = self.removed.values_mut();
+        let given_up = given_up.map(|given_up| (&given_up.fact, &mut given_up.told));
+        let mut facts = Vec::new();
+        for (fact, told) in kept.chain(given_up) {
+            *told = Digest::of_fact(fact);
+            self.digest = self.digest.plus(*told);
+            facts.push(fact.clone());
+        }
+        facts
     }
 
     fn is_native(&self, id: FactId) -> bool {
@@ -356,7 +425,7 @@ mod tests {
         table.read(1, reading(3, 50, 1, 5));
         assert!(!table.has_changes());
         table.name(1, key("/a"), at(2)).expect("room");
-        let fact = &table.take_changes(10_000).upserts[0];
+        let fact = &table.take_changes(10_000, usize::MAX).upserts[0];
         assert_eq!((fact.count, fact.cpu_ns, fact.processes), (3, 50, 1));
         assert_eq!((fact.first_seen, fact.last_seen), (at(2), at(5)));
         assert!(!table.has_changes());
@@ -370,14 +439,14 @@ mod tests {
             table.read(counter, reading(5, 10, 1, 2));
         }
         table.forget(1);
-        let fact = &table.take_changes(10_000).upserts[0];
+        let fact = &table.take_changes(10_000, usize::MAX).upserts[0];
         assert_eq!((fact.count, fact.cpu_ns, fact.processes), (10, 20, 1));
         table.forget(2);
         // Its last numbers go with it, and a snapshot in between does not lose them; nor does one
         // that follows because nobody confirmed them.
         for _ in 0..2 {
             assert_eq!(table.take_snapshot()[0].count, 10);
-            let changes = table.take_changes(10_000);
+            let changes = table.take_changes(10_000, usize::MAX);
             assert_eq!(changes.upserts[0].count, 10);
             assert_eq!(changes.removed, [key("/a").id()]);
         }
@@ -394,7 +463,7 @@ mod tests {
         table.forget(1);
         table.name(2, key("/a"), at(3)).expect("room");
         table.read(2, reading(1, 1, 0, 3));
-        let changes = table.take_changes(10_000);
+        let changes = table.take_changes(10_000, usize::MAX);
         assert_eq!((changes.upserts[0].count, changes.removed.len()), (6, 0));
     }
 
@@ -405,7 +474,10 @@ mod tests {
         for cpu_ns in [100, 95, 105] {
             table.read(1, reading(1, cpu_ns, 1, 2));
         }
-        assert_eq!(table.take_changes(10_000).upserts[0].cpu_ns, 105);
+        assert_eq!(
+            table.take_changes(10_000, usize::MAX).upserts[0].cpu_ns,
+            105
+        );
     }
 
     #[test]
@@ -417,11 +489,15 @@ mod tests {
                 .expect("room");
             table.read(counter, reading(1, 9, processes, 2));
         }
-        table.take_changes(10_000);
+        table.take_changes(10_000, usize::MAX);
         for (later, told) in [(3, 0), (6, 0), (7, 1), (8, 0), (12, 1)] {
             table.read(1, reading(1, 9, 0, later));
             table.read(2, reading(1, 9, 1, later));
-            assert_eq!(table.take_changes(10_000).upserts.len(), told, "{later}");
+            assert_eq!(
+                table.take_changes(10_000, usize::MAX).upserts.len(),
+                told,
+                "{later}"
+            );
         }
         let last_seen = |binary: &str| {
             let facts = table.facts.values().map(|entry| &entry.fact);
@@ -445,7 +521,34 @@ mod tests {
             table.name(counter, native, at(1)).expect("room");
         }
         table.name(9, key("/emulated"), at(1)).expect("room");
-        assert_eq!(table.take_changes(1).upserts[0].key.binary, "/emulated");
+        assert_eq!(
+            table.take_changes(1, usize::MAX).upserts[0].key.binary,
+            "/emulated"
+        );
+    }
+
+    #[test]
+    fn whoever_looks_sees_whether_something_changed() {
+        let mut table = Table::new(10);
+        let steps: [fn(&mut Table<i32>); 4] = [
+            |table| table.name(1, key("/a"), at(1)).expect("room"),
+            |table| table.read(1, reading(5, 10, 1, 2)),
+            |table| table.read(1, reading(6, 10, 1, 3)),
+            |table| table.forget(1),
+        ];
+        for step in steps {
+            let before = table.version();
+            step(&mut table);
+            assert_ne!(table.version(), before);
+            let facts: Vec<_> = table.ids().filter_map(|id| table.fact(id)).collect();
+            assert_eq!(facts.len(), table.len());
+        }
+        table.name(1, key("/a"), at(1)).expect("room");
+        table.read(1, reading(9, 10, 0, 2));
+        let before = table.version();
+        table.read(1, reading(9, 10, 0, 2));
+        table.take_snapshot();
+        assert_eq!(table.version(), before, "looking changes nothing");
     }
 
     #[test]
@@ -472,15 +575,64 @@ mod tests {
                         table.read(counter, *now);
                     }
                     1 => table.name(counter, key(&format!("/{}", counter / 2)), at(0)).expect("room"),
-                    _ => told.extend(table.take_changes(300).upserts.into_iter().map(|fact| (fact.key.clone(), fact.count))),
+                    _ => told.extend(table.take_changes(300, usize::MAX).upserts.into_iter().map(|fact| (fact.key.clone(), fact.count))),
                 }
             }
             for counter in 0..6 {
                 table.name(counter, key(&format!("/{}", counter / 2)), at(0)).expect("room");
             }
-            told.extend(table.take_changes(100_000).upserts.into_iter().map(|fact| (fact.key.clone(), fact.count)));
+            told.extend(table.take_changes(100_000, usize::MAX).upserts.into_iter().map(|fact| (fact.key.clone(), fact.count)));
             let counted: u64 = counters.values().map(|reading| reading.count).sum();
             prop_assert_eq!(told.values().sum::<u64>(), counted);
+        }
+
+        /// Whatever the order: the digest is that of what a receiver of all updates holds.
+        #[test]
+        fn the_digest_is_that_of_what_was_told(steps in prop::collection::vec((0_u8..8, 0_u8..7, 0_u64..9), 1..80)) {
+            let mut table = Table::new(6);
+            let mut held = HashMap::<FactId, Fact>::new();
+            let mut counts = HashMap::<u8, u64>::new();
+            for (counter, action, by) in steps {
+                let changes = match action {
+                    0 => {
+                        let count = counts.entry(counter).or_default();
+                        *count += by;
+                        table.read(counter, reading(*count, *count * 3, by, 0));
+                        continue;
+                    }
+                    1 | 2 => {
+                        // A full table is one of the cases.
+                        let _ = table.name(counter, key(&format!("/{}", counter / 2)), at(0));
+                        continue;
+                    }
+                    3 => {
+                        counts.remove(&counter);
+                        table.forget(counter);
+                        continue;
+                    }
+                    4 => {
+                        table.confirm();
+                        continue;
+                    }
+                    5 => {
+                        held.clear();
+                        Changes { upserts: table.take_snapshot(), removed: Vec::new() }
+                    }
+                    _ => {
+                        let items = usize::try_from(by).expect("small");
+                        let changes = table.take_changes(400 * items, items);
+                        let told = changes.upserts.len() + changes.removed.len();
+                        prop_assert!(told <= items.max(2));
+                        changes
+                    }
+                };
+                held.extend(changes.upserts.into_iter().map(|fact| (fact.key.id(), fact)));
+                for id in changes.removed {
+                    prop_assert!(held.remove(&id).is_some());
+                }
+                let recomputed: Digest = held.values().map(Digest::of_fact).sum();
+                prop_assert_eq!(table.digest(), recomputed);
+            }
         }
     }
 }

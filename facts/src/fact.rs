@@ -178,6 +178,8 @@ words! {
         TaskMap = "task_map",
         /// The agent's queue of events was full because the collector did not take them.
         EventQueue = "event_queue",
+        /// What waited on the agent's disk was too much, too old or damaged.
+        Spool = "spool",
         /// The agent's table of facts was full.
         FactTable = "fact_table",
         /// A file or process was not looked at: it hung, vanished, or too many waited for their turn.

@@ -1,31 +1,24 @@
 //! What a collector answers: the facts and events of many nodes, and how sure it is of each.
 
+mod coverage;
+mod found;
+mod stream;
+mod summary;
+
+pub use coverage::{Coverage, ExpectedNode, ExpectedNodes};
+pub use found::{FleetFinding, SubjectKind};
+pub use stream::{EventUpdate, FactUpdate, RemovedFact};
+pub use summary::{Dimension, Summary, SummaryRow};
+
 use std::time::{Duration, SystemTime};
 
 use crate::arch::Arch;
-use crate::fact::{Fact, Mode};
+use crate::fact::Fact;
 use crate::finding;
 use crate::identity::Identity;
 use crate::image::Image;
-use crate::node::{NodeInfo, Preflight};
+use crate::node::{Health, NodeInfo, Preflight};
 use crate::report::Record;
-
-/// A condition holds if its list is empty or one of its values matches; all conditions must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// Names of nodes.
-    pub nodes: Vec<String>,
-    /// Names of namespaces.
-    pub namespaces: Vec<String>,
-    /// Names of pods.
-    pub pods: Vec<String>,
-    /// Instruction sets of binaries, and of what a handler claims.
-    pub archs: Vec<Arch>,
-    /// How they ran.
-    pub modes: Vec<Mode>,
-    /// Only what was seen at or after this time.
-    pub since: Option<SystemTime>,
-}
 
 /// A fact of one node.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +35,8 @@ pub struct NodeFact {
     pub identity: Identity,
     /// Whether the node's agent reports now. `processes` is 0 otherwise.
     pub current: bool,
+    /// History: the agent does not keep it any more.
+    pub ended: bool,
 }
 
 /// An event, a loss or a change of a handler of one node.
@@ -98,6 +93,8 @@ pub enum NodeState {
     Reporting,
     /// It reported once, but not within three heartbeats.
     Stale,
+    /// It should report and never did.
+    Unknown,
 }
 
 impl NodeState {
@@ -107,6 +104,7 @@ impl NodeState {
         match self {
             Self::Reporting => "reporting",
             Self::Stale => "stale",
+            Self::Unknown => "unknown",
         }
     }
 }
@@ -120,10 +118,10 @@ pub struct NodeStatus {
     pub info: NodeInfo,
     /// How sure the collector is.
     pub state: NodeState,
-    /// When its agent was heard last.
-    pub last_heard: SystemTime,
+    /// When its agent was heard last, if ever.
+    pub last_heard: Option<SystemTime>,
     /// When the hooks of its current epoch were attached.
-    pub attached_at: SystemTime,
+    pub attached_at: Option<SystemTime>,
     /// How well its agent can watch.
     pub preflight: Preflight,
     /// Facts known of it, history included.
@@ -136,6 +134,8 @@ pub struct NodeStatus {
     pub emulated_processes: u64,
     /// Sums over all time, by stage.
     pub losses: Vec<LossTotal>,
+    /// How its agent does, as far as it told.
+    pub health: Option<Health>,
 }
 
 /// What was lost at one stage.
@@ -164,6 +164,10 @@ pub struct ServerStatus {
     pub totals: Totals,
     /// Whether peers are authenticated; false in development mode (plaintext).
     pub authenticated: bool,
+    /// Which nodes answers cannot speak for.
+    pub coverage: Coverage,
+    /// What was refused since the collector started, by reason.
+    pub refusals: Vec<(String, u64)>,
 }
 
 /// Sums over everything that is stored.

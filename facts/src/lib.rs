@@ -27,6 +27,8 @@
 //! | [`sigill`] | an illegal instruction | the sentence that a person needs |
 //! | [`zip`] | the end of a file | where the entries of an archive are |
 //! | [`node`], [`report`] | — | what one agent tells of its node and sends to a collector |
+//! | [`digest`] | a set of facts | one number, to compare what two sides hold |
+//! | [`select`] | a question | which facts and events are meant |
 //! | [`fleet`] | — | what a collector answers about many nodes |
 //! | [`text`] | bytes of unknown encoding | printable text |
 #![forbid(unsafe_code)]
@@ -36,6 +38,7 @@ pub mod arch;
 pub mod audit;
 pub mod binfmt;
 pub mod cpu;
+pub mod digest;
 pub mod elf;
 pub mod emulator;
 pub mod fact;
@@ -50,6 +53,7 @@ pub mod mounts;
 pub mod node;
 pub mod report;
 pub mod sandbox;
+pub mod select;
 pub mod sigill;
 pub mod tar;
 pub mod text;

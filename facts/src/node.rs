@@ -54,6 +54,21 @@ pub struct Preflight {
     pub names: String,
 }
 
+/// How an agent itself does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Resident memory in bytes.
+    pub resident_bytes: u64,
+    /// CPU time that it used since it started, in nanoseconds.
+    pub cpu_ns: u64,
+    /// Records that wait to be acknowledged.
+    pub queued_records: u64,
+    /// How many bytes of them are on disk.
+    pub spooled_bytes: u64,
+    /// Where they are kept: `disk`, or why in memory only.
+    pub spool: String,
+}
+
 /// A sandbox that hides what runs inside of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Uncovered {

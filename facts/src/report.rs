@@ -2,10 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::digest::Digest;
 use crate::fact::{Event, EventKind, Fact, FactId, HandlerChangeKind, Loss};
 use crate::identity::Identity;
 use crate::image::Image;
-use crate::node::{Handler, NodeInfo, Preflight};
+use crate::node::{Handler, Health, NodeInfo, Preflight};
 
 /// The first thing an agent says on a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,10 +27,34 @@ pub struct Hello {
     pub next_sequence: u64,
     /// How well it can watch the node.
     pub preflight: Preflight,
+    /// What the collector holds if all that was sent has arrived: the last revision that was sent in this
+    /// epoch, acknowledged or not, and its digest. `None` if nothing was sent.
+    pub held: Option<(u64, Digest)>,
+    /// What earlier runs of the agent left in its spool.
+    pub earlier_streams: Vec<EventStream>,
 }
 
-/// What the collector answers: it knows this node now, and the agent may send.
+/// A sequence of events of which not all are acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventStream {
+    /// Its id.
+    pub stream_id: u64,
+    /// Oldest sequence that the agent can still send.
+    pub oldest_sequence: u64,
+    /// The one behind the last.
+    pub next_sequence: u64,
+}
+
+/// The most that [`Hello::earlier_streams`] may be: an agent that keeps crashing leaves one each time. When
+/// these are delivered, it says Hello again for the next.
+pub const MAX_EARLIER_STREAMS: usize = 16;
+
+/// How long an agent waits for the answer to [`Hello`]: when all come at once, after a restart of the
+/// collector, the last is welcomed when the others' are stored.
+pub const WELCOME_WITHIN: Duration = Duration::from_secs(60);
+
+/// What the collector answers: it knows this node now, and the agent may send.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Welcome {
     /// How often it wants to hear from the agent, at least.
     pub heartbeat_interval: Duration,
@@ -37,6 +62,37 @@ pub struct Welcome {
     pub max_message_bytes: u32,
     /// First sequence of [`Hello::event_stream_id`] that is not stored yet.
     pub next_sequence: u64,
+    /// The collector holds what [`Hello::held`] says, so that deltas may follow.
+    pub resume: bool,
+    /// First sequence that is not stored of each of [`Hello::earlier_streams`].
+    pub earlier_next_sequences: Vec<u64>,
+    /// Most facts, owners, images and removals together in one update, and records in one batch; no
+    /// limit but the message's size if 0.
+    pub max_items: u32,
+}
+
+/// A sign of life of an agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// Revision of its facts that was acknowledged last.
+    pub revision: u64,
+    /// The digest of the facts at that revision; an agent from before digests says nothing.
+    pub digest: Option<Digest>,
+    /// Sequence that its next new event will have.
+    pub next_sequence: u64,
+    /// How well it can watch, if that changed.
+    pub preflight: Option<Preflight>,
+    /// How it does itself.
+    pub health: Option<Health>,
+}
+
+/// What the collector could not store comes again, but not before this has passed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Throttle {
+    /// How long to wait.
+    pub retry_after: Duration,
+    /// Why, for the agent's log.
+    pub reason: String,
 }
 
 /// Facts, as a change from one revision to another.
@@ -60,6 +116,9 @@ pub struct StateUpdate {
     pub owners: Vec<Owner>,
     /// Images of the node's containers, new or with more that is known of them.
     pub images: Vec<Image>,
+    /// Of the last part of a snapshot and of a delta: the digest of all facts told in this epoch and not
+    /// removed, this update included. An agent from before digests says nothing.
+    pub digest: Option<Digest>,
 }
 
 /// Whose a cgroup is.
@@ -135,6 +194,19 @@ pub struct ReportedLoss {
     pub since: SystemTime,
     /// When the last of them may have been lost.
     pub until: SystemTime,
+    /// Which sequences, if they had some already. Ranges of different losses do not overlap.
+    pub range: Option<SequenceRange>,
+}
+
+/// Consecutive sequences of one stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SequenceRange {
+    /// Which stream of the node's.
+    pub stream_id: u64,
+    /// The first.
+    pub first: u64,
+    /// The last, included.
+    pub last: u64,
 }
 
 impl From<Loss> for ReportedLoss {
@@ -151,6 +223,7 @@ impl From<Loss> for ReportedLoss {
             count,
             since,
             until,
+            range: None,
         }
     }
 }

@@ -18,10 +18,13 @@ mod query;
 
 pub use identity::{decode_identity, encode_identity};
 pub use image::{decode_image, encode_image};
+pub use ingest::{decode_record, encode_record};
 pub use instruction::{decode_instruction, encode_instruction};
 pub use node::{
-    decode_handler, decode_node, decode_preflight, encode_handler, encode_node, encode_preflight,
+    decode_handler, decode_health, decode_node, decode_preflight, encode_handler, encode_health,
+    encode_node, encode_preflight,
 };
+pub use query::{decode_dimensions, decode_event_update, decode_fact_update};
 
 use std::fmt;
 use std::str::FromStr;
@@ -82,6 +85,14 @@ fn to_time(field: &str, value: Option<prost_types::Timestamp>) -> Result<SystemT
             "is no time between the years 1970 and 2262",
         )),
     }
+}
+
+/// A time whose absence says that there is none.
+fn some_time(
+    field: &str,
+    value: Option<prost_types::Timestamp>,
+) -> Result<Option<SystemTime>, ConvertError> {
+    value.map(|value| to_time(field, Some(value))).transpose()
 }
 
 fn to_duration(

@@ -7,10 +7,17 @@
 //! | module | what |
 //! |---|---|
 //! | [`v1`] | generated from `archtrace/v1/*.proto`; features `client` and `server` |
+//! | [`codec`] | how messages become bytes |
 //! | [`convert`] | protobuf messages from and to domain types; peers' data is checked here |
 #![forbid(unsafe_code)]
 
+pub mod codec;
 pub mod convert;
+
+/// Metadata of a status `Unavailable` by which a collector ends a stream as planned: connections have an
+/// age at which they end, and collectors are restarted. The value is a number of milliseconds; the
+/// agent connects again after a random time of at most that, and counts no failure.
+pub const RECONNECT: &str = "archtrace-reconnect-ms";
 
 /// Package `archtrace.v1`.
 #[expect(

@@ -4,20 +4,23 @@ use std::time::{Duration, SystemTime};
 
 use archtrace_facts::arch::Arch;
 use archtrace_facts::audit::{Audit, Foreign, Role, Skip};
+use archtrace_facts::digest::Digest;
 use archtrace_facts::elf::{Class, Data, Ident};
 use archtrace_facts::fact::{
     Cause, Event, EventKind, Fact, FactId, FactKey, HandlerChangeKind, IllegalInstruction, Mode,
     Origin, Via,
 };
 use archtrace_facts::fleet::{
-    Filter, FleetImage, NodeEvent, NodeFact, NodeState, NodeStatus, ServerStatus,
+    Coverage, FleetImage, NodeEvent, NodeFact, NodeState, NodeStatus, ServerStatus,
 };
 use archtrace_facts::identity::{Identity, LastExit};
 use archtrace_facts::image::Image;
-use archtrace_facts::node::{Handler, HookReport, NodeInfo, Preflight, Uncovered};
+use archtrace_facts::node::{Handler, Health, HookReport, NodeInfo, Preflight, Uncovered};
 use archtrace_facts::report::{
-    EventBatch, HandlerChange, Hello, Owner, Record, ReportedLoss, StateUpdate, UpdateKind, Welcome,
+    EventBatch, EventStream, HandlerChange, Heartbeat, Hello, Owner, Record, ReportedLoss,
+    SequenceRange, StateUpdate, Throttle, UpdateKind, Welcome,
 };
+use archtrace_facts::select::Filter;
 use archtrace_facts::text::escape;
 use archtrace_proto::convert::{
     ConvertError, decode_handler, decode_identity, decode_image, decode_instruction, decode_node,
@@ -132,8 +135,45 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn loss()(stage in text(), count: u64, since in time(), until in time()) -> Record {
-        Record::Loss(ReportedLoss { stage: format!("a{stage}"), count, since, until })
+    fn loss()(
+        stage in text(),
+        count: u64,
+        since in time(),
+        until in time(),
+        range in of((any::<u64>(), any::<u64>(), any::<u64>())),
+    ) -> Record {
+        let range = range.map(|(stream_id, a, b)| SequenceRange {
+            stream_id,
+            first: a.min(b),
+            last: a.max(b),
+        });
+        Record::Loss(ReportedLoss { stage: format!("a{stage}"), count, since, until, range })
+    }
+}
+
+fn digest() -> impl Strategy<Value = Digest> {
+    any::<[u8; 16]>().prop_map(Digest::from_bytes)
+}
+
+prop_compose! {
+    fn health()(numbers: [u64; 4], spool in text()) -> Health {
+        let [resident_bytes, cpu_ns, queued_records, spooled_bytes] = numbers;
+        Health { resident_bytes, cpu_ns, queued_records, spooled_bytes, spool }
+    }
+}
+
+prop_compose! {
+    fn coverage()(numbers: [u64; 3], stale_nodes in vec(text(), 0..3), source in text()) -> Coverage {
+        let [reporting, stale, unknown] = numbers;
+        let unknown_nodes = stale_nodes.clone();
+        Coverage { reporting, stale, unknown, stale_nodes, unknown_nodes, source }
+    }
+}
+
+prop_compose! {
+    fn earlier()(numbers: [u64; 3]) -> EventStream {
+        let [stream_id, a, b] = numbers;
+        EventStream { stream_id: stream_id.max(1), oldest_sequence: a.min(b), next_sequence: a.max(b) }
     }
 }
 
@@ -249,9 +289,10 @@ proptest! {
         cluster in text(),
         node_arch in arch(),
         current: bool,
+        ended: bool,
     ) {
         prop_assert_eq!(back::<_, v1::Fact>(&fact), Ok(fact.clone()));
-        let fact = NodeFact { node: cluster.clone(), cluster, node_arch, fact, identity, current };
+        let fact = NodeFact { node: cluster.clone(), cluster, node_arch, fact, identity, current, ended };
         prop_assert_eq!(back::<_, v1::NodeFact>(&fact), Ok(fact));
     }
 
@@ -288,9 +329,10 @@ proptest! {
         removed in vec(any::<[u8; 16]>().prop_map(FactId), 0..3),
         owners in vec(owner(), 0..3),
         images in vec(image(), 0..3),
+        digest in of(digest()),
     ) {
         let [epoch, base_revision, revision] = numbers;
-        let update = StateUpdate { kind, epoch, base_revision, revision, upserts, removed, owners, images };
+        let update = StateUpdate { kind, epoch, base_revision, revision, upserts, removed, owners, images, digest };
         prop_assert_eq!(back::<_, v1::StateUpdate>(&update), Ok(update));
     }
 
@@ -308,28 +350,44 @@ proptest! {
     }
 
     #[test]
-    fn nodes_come_back(node in node(), preflight in preflight(), numbers: [u64; 3], at in time(), cluster in text()) {
+    fn nodes_come_back(
+        node in node(),
+        preflight in preflight(),
+        numbers: [u64; 3],
+        at in time(),
+        cluster in text(),
+        health in of(health()),
+        state in select(&[NodeState::Reporting, NodeState::Stale, NodeState::Unknown]),
+        digest in digest(),
+        earlier_streams in vec(earlier(), 0..3),
+    ) {
         prop_assert_eq!(decode_preflight(&encode_preflight(&preflight)), Ok(preflight.clone()));
         let [epoch, oldest_sequence, next_sequence] = numbers;
         let event_stream_id = epoch.max(1);
         let status = NodeStatus {
             cluster: cluster.clone(),
             info: node.clone(),
-            state: NodeState::Stale,
-            last_heard: at,
-            attached_at: at,
+            state,
+            last_heard: Some(at),
+            attached_at: (state != NodeState::Unknown).then_some(at),
             preflight: preflight.clone(),
             facts: epoch,
             emulated_facts: oldest_sequence,
             failed_facts: next_sequence,
             emulated_processes: epoch,
             losses: Vec::new(),
+            health: health.clone(),
         };
         prop_assert_eq!(back::<_, v1::NodeStatus>(&status), Ok(status));
         let hello = Hello {
-            cluster, node, epoch, attached_at: at, event_stream_id, oldest_sequence, next_sequence, preflight,
+            cluster, node, epoch, attached_at: at, event_stream_id, oldest_sequence, next_sequence,
+            preflight: preflight.clone(), held: (epoch > 0).then_some((epoch, digest)), earlier_streams,
         };
         prop_assert_eq!(back::<_, v1::Hello>(&hello), Ok(hello));
+        let beat = Heartbeat {
+            revision: epoch, digest: Some(digest), next_sequence, preflight: Some(preflight), health,
+        };
+        prop_assert_eq!(back::<_, v1::Heartbeat>(&beat), Ok(beat));
     }
 
     #[test]
@@ -341,14 +399,27 @@ proptest! {
         seconds: u32,
         started_at in time(),
         store in text(),
+        coverage in coverage(),
+        resume: bool,
+        earlier_next_sequences in vec(any::<u64>(), 0..3),
     ) {
-        let filter = Filter { nodes: nodes.clone(), namespaces: nodes.clone(), pods: nodes, archs, modes, since };
+        let filter = Filter {
+            clusters: nodes.clone(), nodes: nodes.clone(), node_archs: archs.clone(), namespaces: nodes.clone(),
+            pods: nodes.clone(), containers: nodes.clone(), workloads: nodes.clone(), images: nodes.clone(),
+            binaries: nodes, archs, modes, since,
+        };
         prop_assert_eq!(back::<_, v1::Filter>(&filter), Ok(filter));
         let heartbeat_interval = Duration::from_secs(seconds.into());
-        let welcome = Welcome { heartbeat_interval, max_message_bytes: seconds, next_sequence: 7 };
+        let welcome = Welcome {
+            heartbeat_interval, max_message_bytes: seconds, next_sequence: 7, resume, earlier_next_sequences,
+            max_items: seconds,
+        };
         prop_assert_eq!(back::<_, v1::Welcome>(&welcome), Ok(welcome));
+        let throttle = Throttle { retry_after: heartbeat_interval, reason: store.clone() };
+        prop_assert_eq!(back::<_, v1::Throttle>(&throttle), Ok(throttle));
         let status = ServerStatus {
             version: store.clone(), started_at, heartbeat_interval, store, totals: Default::default(), authenticated: false,
+            coverage, refusals: vec![("permission_denied".to_owned(), u64::from(seconds))],
         };
         prop_assert_eq!(back::<_, v1::GetServerStatusResponse>(&status), Ok(status));
     }
@@ -362,10 +433,12 @@ proptest! {
         let _ = v1::StateUpdate::decode(bytes).map(StateUpdate::try_from);
         let _ = v1::Hello::decode(bytes).map(Hello::try_from);
         let _ = v1::EventBatch::decode(bytes).map(EventBatch::try_from);
+        let _ = v1::Heartbeat::decode(bytes).map(Heartbeat::try_from);
+        let _ = v1::Throttle::decode(bytes).map(Throttle::try_from);
         let _ = v1::ListFactsResponse::decode(bytes)
             .map(|page| page.facts.into_iter().map(NodeFact::try_from).collect::<Vec<_>>());
         let time = Some(prost_types::Timestamp { seconds, nanos });
-        let _ = ReportedLoss::try_from(v1::Loss { stage: "x".to_owned(), count: 0, since: time, until: time });
+        let _ = ReportedLoss::try_from(v1::Loss { stage: "x".to_owned(), count: 0, since: time, until: time, range: None });
         let duration = Some(prost_types::Duration { seconds, nanos });
         let _ = Welcome::try_from(v1::Welcome { heartbeat_interval: duration, ..Default::default() });
     }

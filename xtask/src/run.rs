@@ -68,6 +68,7 @@ fn show(programs: &Path, demo: bool, stop: &AtomicBool) -> Result<()> {
     let client = Client {
         program: programs.join("archtrace"),
         server: server.clone(),
+        socket: None,
     };
 
     let mut collector = Command::new(programs.join("archtrace-collector"));
@@ -79,6 +80,7 @@ fn show(programs: &Path, demo: bool, stop: &AtomicBool) -> Result<()> {
     let collector = start("collector", &mut collector)?;
     let mut agent = Command::new(programs.join("archtrace-agent"));
     agent.args(["--collector", &server, "--node-name", &host_name()]);
+    agent.arg("--state-dir").arg(dir.path().join("agent"));
     let agent = start("agent", &mut agent)?;
     // The last is dropped first by hand below, so that nobody complains of a peer that went away.
     let mut children = vec![collector, agent];

@@ -19,3 +19,4 @@ pub(crate) mod registry;
 pub(crate) mod sensor;
 pub(crate) mod stats;
 pub(crate) mod tasks;
+pub(crate) mod usage;

@@ -75,7 +75,7 @@ impl Sensor {
             sees_signals,
             sees_cgroups,
         } = offsets::resolve(&bytes, node)?;
-        config.hash_seed = crate::sink::client::random();
+        config.hash_seed = archtrace_sink::random();
         let optional = Optional {
             signal: sees_signals,
             cgroup: sees_cgroups,

@@ -44,7 +44,7 @@ impl Watch {
         let mut alive = false;
         let mut contents = self.outbox.lock();
         for loss in losses {
-            contents.events.push_loss(loss);
+            contents.push_loss(loss);
         }
         for (key, reading) in readings {
             alive |= reading.processes > 0;

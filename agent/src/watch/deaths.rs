@@ -68,7 +68,7 @@ impl Watch {
             count: signal.count,
             instruction: Some(instruction),
         };
-        self.outbox.lock().events.push_event(event);
+        self.outbox.lock().push_event(event);
     }
 
     /// The guest that an emulated process ran; its name may be lost, or not told yet.

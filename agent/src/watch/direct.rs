@@ -250,7 +250,7 @@ impl Watch {
         }
         self.name(cell, key.clone(), look.time);
         if due && look.counts {
-            self.outbox.lock().events.push_event(Event {
+            self.outbox.lock().push_event(Event {
                 time: look.time,
                 kind: EventKind::EmulatedExec,
                 pid: look.pid,

@@ -110,7 +110,7 @@ impl Watch {
                 interpreter = handler.interpreter,
                 "{kind}"
             );
-            contents.events.push_handler(HandlerChange {
+            contents.push_handler(HandlerChange {
                 time,
                 kind,
                 handler: handler.clone(),

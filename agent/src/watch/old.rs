@@ -41,7 +41,12 @@ impl Watch {
     }
 
     pub(super) fn take_old(&mut self, pid: u32, old: Old) {
-        let (cgroup, cgroup_path) = self.cgroups.of(pid).unwrap_or_default();
+        let found = self.cgroups.of(pid);
+        if found.is_none() && !self.proc.join(pid.to_string()).exists() {
+            // Gone since it was looked at: there is nothing to adopt, and nobody could say where it was.
+            return;
+        }
+        let (cgroup, cgroup_path) = found.unwrap_or_default();
         self.ask_owner(&cgroup_path);
         self.see_sandbox(&old.comm, &old.exe, &cgroup_path);
         let Some(guest) = old.guest else {

@@ -76,8 +76,16 @@ impl Watch {
             dir: bytes(working_dir),
             ..Launch::default()
         };
-        if self.audits.wants(&id) && self.launches.len() < MAX_LAUNCHES {
-            self.launches.insert(id.clone(), (arch, launch));
+        if self.audits.wants(&id) {
+            if self.launches.len() >= MAX_LAUNCHES {
+                let owners = &self.outbox.lock().owners;
+                make_room(&mut self.launches, |image| {
+                    owners.cgroup_of_image(image).is_some()
+                });
+            }
+            if self.launches.len() < MAX_LAUNCHES {
+                self.launches.insert(id.clone(), (arch, launch));
+            }
         }
         let image = Image {
             id: id.clone(),
@@ -105,14 +113,19 @@ impl Watch {
         if !self.audits.wants(image) {
             return;
         }
-        let Some((arch, launch)) = self.launches.get(image) else {
-            return;
+        let (arch, launch) = match self.launches.get(image) {
+            Some(known) => known.clone(),
+            None => match self.outbox.lock().owners.image(image) {
+                // It has given up its place: what it is there to run is not known any more.
+                Some(image) if image.audit.is_none() => (image.arch, Launch::default()),
+                _ => return,
+            },
         };
         if let Some(procs) = self.cgroups.procs_at(cgroup) {
             self.audits.ask(Job {
                 image: image.to_owned(),
                 expected: arch.unwrap_or(self.node),
-                launch: launch.clone(),
+                launch,
                 procs,
             });
         }
@@ -177,5 +190,35 @@ impl Watch {
             self.names.ended(&cgroup);
         }
         self.ask_audits();
+    }
+}
+
+/// Forgets how images are started of which no container is there any more. The next container of one is
+/// looked at all the same.
+fn make_room(launches: &mut Launches, is_there: impl Fn(&str) -> bool) {
+    launches.retain(|image, _| is_there(image));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_without_a_container_gives_up_its_place() {
+        let mut owners = archtrace_sink::owners::Owners::default();
+        let mut launches = Launches::new();
+        for i in 0..4 {
+            let identity = Identity {
+                image_id: format!("sha256:{i}"),
+                ..Identity::default()
+            };
+            launches.insert(identity.image_id.clone(), (None, Launch::default()));
+            assert_eq!(owners.set(&format!("/{i}"), identity), Ok(()));
+        }
+        owners.note_ended(|cgroup| cgroup == "/2");
+        make_room(&mut launches, |image| {
+            owners.cgroup_of_image(image).is_some()
+        });
+        assert_eq!(launches.keys().collect::<Vec<_>>(), ["sha256:2"]);
     }
 }

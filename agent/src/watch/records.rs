@@ -65,7 +65,7 @@ impl Watch {
         );
         self.name(record.key, told.key, clock.wall(record.time_ns));
         if let Some(event) = told.event {
-            self.outbox.lock().events.push_event(event);
+            self.outbox.lock().push_event(event);
         }
         if told.reads_scripts
             && let Some(name) = record.interpreter()

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use archtrace_facts::arch::Arch;
 use archtrace_images::Platform;
+use clap::CommandFactory as _;
+
+use super::Args;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -70,12 +73,23 @@ pub(crate) fn is_scan(args: impl IntoIterator<Item = OsString>) -> bool {
     while let Some(arg) = args.next() {
         let arg = arg.to_string_lossy();
         match &*arg {
-            "-o" | "--output" | "--server" => drop(args.next()),
+            "-o" => drop(args.next()),
+            option if takes_value(option) => drop(args.next()),
             option if option.starts_with('-') => {}
             command => return command == "scan",
         }
     }
     false
+}
+
+/// Whether the word behind it is the value of this option, which all commands have.
+fn takes_value(option: &str) -> bool {
+    let Some(name) = option.strip_prefix("--") else {
+        return false;
+    };
+    let command = Args::command();
+    let mut options = command.get_arguments();
+    options.any(|known| known.get_long() == Some(name) && known.get_action().takes_values())
 }
 
 #[cfg(test)]
@@ -88,6 +102,8 @@ mod tests {
             (&["scan", "--nonsense"][..], true),
             (&["-o", "json", "scan"], true),
             (&["-ojson", "--server=x", "scan"], true),
+            (&["--socket", "facts", "scan"], true),
+            (&["--tls-ca", "scan", "facts"], false),
             (&["facts", "--node", "scan"], false),
             (&["-o", "scan"], false),
             (&["-o"], false),

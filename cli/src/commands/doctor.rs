@@ -1,5 +1,6 @@
 //! `archtrace doctor`: what an agent could do on this machine.
 
+use archtrace_agent::config::Config;
 use archtrace_agent::preflight;
 
 use super::print;
@@ -8,7 +9,7 @@ use crate::failure::Failure;
 
 /// Attaches the hooks as an agent would, says which work and why others do not, and detaches.
 pub(crate) fn doctor(output: Output) -> Result<(), Failure> {
-    let report = preflight::run(1)?;
+    let report = preflight::run(1, Config::default().spool_dir())?;
     match output {
         Output::Table | Output::Wide => print(&preflight::text(&report)),
         Output::Json => print(&format!("{}\n", preflight::json(&report))),

@@ -2,13 +2,12 @@
 
 use std::time::SystemTime;
 
-use archtrace_facts::fleet::Filter;
-
-use super::{filter, nothing, print};
+use super::tell;
 use crate::args::{EventsArgs, Output};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::show;
+use crate::since::Since;
 
 pub(super) async fn events(
     client: &Client,
@@ -16,27 +15,18 @@ pub(super) async fn events(
     args: &EventsArgs,
 ) -> Result<(), Failure> {
     let EventsArgs {
-        place,
-        arch,
-        modes,
+        conditions,
         kinds,
         since,
         limit,
+        follow: _,
     } = args;
-    let at = since.at(SystemTime::now());
-    let filter = Filter {
-        modes: modes.clone(),
-        since: at,
-        ..filter(place, arch)
-    };
-    let events = client.events(&filter, kinds, *limit).await?;
-    if events.is_empty() {
-        return nothing(
-            client,
-            &format!("such events {}", since.words()),
-            &place.nodes,
-        )
-        .await;
-    }
-    print(&show::events(&events, output))
+    let since = since.unwrap_or(Since::Always);
+    let selection = conditions.selection(|allow| allow.since = since.at(SystemTime::now()));
+    let events = client.events(&selection, kinds, *limit).await?;
+    let what = || format!("such events {}", since.words());
+    tell(client, &events, conditions.nodes(), what, |events| {
+        show::events(events, output)
+    })
+    .await
 }

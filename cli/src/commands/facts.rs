@@ -4,11 +4,12 @@ use std::cmp::Reverse;
 use std::time::SystemTime;
 
 use archtrace_facts::fact::Mode;
-use archtrace_facts::fleet::{Filter, NodeFact};
+use archtrace_facts::fleet::NodeFact;
+use archtrace_facts::select::Selection;
 
-use super::{filter, nothing, print};
+use super::tell;
 use crate::args::{EmulatedArgs, FactsArgs, Output};
-use crate::client::Client;
+use crate::client::{Answer, Client};
 use crate::failure::Failure;
 use crate::show;
 
@@ -18,33 +19,31 @@ pub(super) async fn emulated(
     args: &EmulatedArgs,
 ) -> Result<(), Failure> {
     let facts = ask_emulated(client, args).await?;
-    if facts.is_empty() {
-        let running = if args.running { "running" } else { "seen" };
-        let what = format!("emulated processes {running} {}", args.since.words());
-        return nothing(client, &what, &args.place.nodes).await;
-    }
-    print(&show::facts(&facts, output, show::Columns::Emulated))
+    let running = if args.running { "running" } else { "seen" };
+    let what = || format!("emulated processes {running} {}", args.since.words());
+    tell(client, &facts, args.conditions.nodes(), what, |facts| {
+        show::facts(facts, output, show::Kind::Emulated)
+    })
+    .await
 }
 
 /// Those that were seen last come first.
 pub(super) async fn ask_emulated(
     client: &Client,
     args: &EmulatedArgs,
-) -> Result<Vec<NodeFact>, Failure> {
+) -> Result<Answer<Vec<NodeFact>>, Failure> {
     let EmulatedArgs {
-        place,
-        arch,
+        conditions,
         since,
         running,
         watch: _,
     } = args;
-    let since = since.at(SystemTime::now());
-    let filter = Filter {
-        modes: vec![Mode::Emulated],
-        since,
-        ..filter(place, arch)
-    };
-    ask(client, &filter, *running).await
+    let selection = conditions.selection(|allow| {
+        allow.modes.push(Mode::Emulated);
+        allow.since = since.at(SystemTime::now());
+    });
+    // Of pods that are gone too: what ran emulated is asked for, not what is there.
+    ask(client, &selection, *running, true).await
 }
 
 pub(super) async fn facts(
@@ -53,32 +52,30 @@ pub(super) async fn facts(
     args: &FactsArgs,
 ) -> Result<(), Failure> {
     let FactsArgs {
-        place,
-        arch,
-        modes,
+        conditions,
         since,
+        history,
         running,
+        watch: _,
     } = args;
-    let at = since.at(SystemTime::now());
-    let filter = Filter {
-        modes: modes.clone(),
-        since: at,
-        ..filter(place, arch)
-    };
-    let facts = ask(client, &filter, *running).await?;
-    if facts.is_empty() {
-        return nothing(
-            client,
-            &format!("such facts {}", since.words()),
-            &place.nodes,
-        )
-        .await;
-    }
-    print(&show::facts(&facts, output, show::Columns::Facts))
+    let selection = conditions.selection(|allow| allow.since = since.at(SystemTime::now()));
+    let facts = ask(client, &selection, *running, *history).await?;
+    let what = || format!("such facts {}", since.words());
+    tell(client, &facts, conditions.nodes(), what, |facts| {
+        show::facts(facts, output, show::Kind::Facts)
+    })
+    .await
 }
 
-async fn ask(client: &Client, filter: &Filter, running: bool) -> Result<Vec<NodeFact>, Failure> {
-    let mut facts = client.facts(filter, running).await?;
-    facts.sort_by_cached_key(|fact| Reverse(fact.fact.last_seen));
+async fn ask(
+    client: &Client,
+    selection: &Selection,
+    running: bool,
+    history: bool,
+) -> Result<Answer<Vec<NodeFact>>, Failure> {
+    let mut facts = client.facts(selection, running, history).await?;
+    facts
+        .told
+        .sort_by_cached_key(|fact| Reverse(fact.fact.last_seen));
     Ok(facts)
 }

@@ -1,6 +1,6 @@
 //! `archtrace images`.
 
-use super::{nothing, print};
+use super::tell;
 use crate::args::{ImagesArgs, Output};
 use crate::client::Client;
 use crate::failure::Failure;
@@ -12,9 +12,12 @@ pub(super) async fn images(
     ImagesArgs { nodes, names }: &ImagesArgs,
 ) -> Result<(), Failure> {
     let mut images = client.images(nodes, names).await?;
-    images.sort_by(|a, b| (&a.image.names, &a.image.id).cmp(&(&b.image.names, &b.image.id)));
-    if images.is_empty() {
-        return nothing(client, "such images of containers", nodes).await;
-    }
-    print(&show::images(&images, output))
+    images
+        .told
+        .sort_by(|a, b| (&a.image.names, &a.image.id).cmp(&(&b.image.names, &b.image.id)));
+    let what = || "such images of containers".to_owned();
+    tell(client, &images, nodes, what, |images| {
+        show::images(images, output)
+    })
+    .await
 }

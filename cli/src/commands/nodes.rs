@@ -1,6 +1,6 @@
 //! `archtrace nodes`.
 
-use super::{nothing, print};
+use super::tell;
 use crate::args::{NodesArgs, Output};
 use crate::client::Client;
 use crate::failure::Failure;
@@ -9,12 +9,29 @@ use crate::show;
 pub(super) async fn nodes(
     client: &Client,
     output: Output,
-    NodesArgs { nodes: names }: &NodesArgs,
+    args: &NodesArgs,
 ) -> Result<(), Failure> {
+    let NodesArgs {
+        nodes: names,
+        handlers,
+    } = args;
     let mut nodes = client.nodes(names).await?;
-    nodes.sort_by(|a, b| (&a.cluster, &a.info.name).cmp(&(&b.cluster, &b.info.name)));
-    if nodes.is_empty() {
-        return nothing(client, "nodes", names).await;
+    nodes
+        .told
+        .sort_by(|a, b| (&a.cluster, &a.info.name).cmp(&(&b.cluster, &b.info.name)));
+    let mut registered = nodes.told.iter().map(|node| &node.preflight.handlers);
+    if *handlers && !nodes.told.is_empty() && registered.all(Vec::is_empty) {
+        super::warn(&nodes.coverage);
+        eprintln!("no handlers on {} node(s)", nodes.told.len());
+        return Ok(());
     }
-    print(&show::nodes(&nodes, output))
+    let what = || "nodes".to_owned();
+    tell(client, &nodes, names, what, |nodes| {
+        if *handlers {
+            show::handlers(nodes, output)
+        } else {
+            show::nodes(nodes, output)
+        }
+    })
+    .await
 }

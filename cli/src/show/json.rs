@@ -1,15 +1,25 @@
 //! One object a line. The order of the fields is that of the structs; fields are only ever added,
 //! at the end.
 
+mod coverage;
 mod events;
 mod facts;
+mod found;
 mod identity;
 mod images;
 mod nodes;
 mod scan;
+mod status;
+mod stream;
+mod summary;
 
+pub(super) use coverage::Covered;
 pub(super) use events::event;
 pub(super) use facts::fact;
+pub(super) use found::finding;
 pub(super) use images::image;
-pub(super) use nodes::{node, status};
+pub(super) use nodes::{handlers, node};
 pub(super) use scan::scan;
+pub(super) use status::status;
+pub(super) use stream::{EventNote, FactNote, changed, event_coverage, fact_coverage};
+pub(super) use summary::summary;

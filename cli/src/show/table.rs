@@ -2,15 +2,23 @@
 
 mod events;
 mod facts;
+mod findings;
+mod handlers;
 mod images;
 mod nodes;
 mod scan;
+mod status;
+mod summary;
 
-pub(super) use events::{events, events_wide};
-pub(super) use facts::{facts, facts_wide};
+pub(super) use events::{events, events_wide, more_events, more_events_wide};
+pub(super) use facts::{changes, changes_wide, facts, facts_wide};
+pub(super) use findings::{findings, findings_wide};
+pub(super) use handlers::handlers;
 pub(super) use images::{images, images_wide};
-pub(super) use nodes::{nodes, nodes_wide, status};
+pub(super) use nodes::{nodes, nodes_wide};
 pub(super) use scan::{scan, scan_wide};
+pub(super) use status::status;
+pub(super) use summary::summary;
 
 use std::io::IsTerminal as _;
 
@@ -19,7 +27,9 @@ use archtrace_facts::finding::Severity;
 use archtrace_facts::fleet::NodeState;
 use archtrace_facts::identity::Identity;
 use archtrace_facts::report::Record;
-use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table};
+use comfy_table::{
+    Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, Width,
+};
 
 /// A table, with colour if that is wanted.
 struct Listing {
@@ -89,7 +99,7 @@ impl Listing {
         let cell = Cell::new(state.as_str());
         match state {
             NodeState::Reporting => self.colour(cell, Color::Green),
-            NodeState::Stale => self.colour(cell, Color::Red),
+            NodeState::Stale | NodeState::Unknown => self.colour(cell, Color::Red),
         }
     }
 
@@ -121,14 +131,43 @@ impl Listing {
     /// Every line without the blanks at its end.
     pub(super) fn text(mut self) -> String {
         for column in self.table.column_iter_mut() {
-            column.set_padding((0, 2));
+            column.set_padding((0, BLANKS));
         }
         let text = self.table.to_string();
         text.lines()
             .map(|line| format!("{}\n", line.trim_end()))
             .collect()
     }
+
+    /// The same, in line with what was printed before; the head only once.
+    pub(super) fn below(mut self, Columns(widths): &mut Columns) -> String {
+        let first = widths.is_empty();
+        let contents = self.table.column_max_content_widths();
+        widths.resize(contents.len(), 0);
+        for (width, content) in widths.iter_mut().zip(contents) {
+            *width = content.max(*width).min(WIDEST);
+        }
+        for (column, width) in self.table.column_iter_mut().zip(&*widths) {
+            let least = Width::Fixed(width + BLANKS);
+            column.set_constraint(ColumnConstraint::LowerBoundary(least));
+        }
+        let text = self.text();
+        match text.split_once('\n') {
+            Some((_, rows)) if !first => rows.to_owned(),
+            _ => text,
+        }
+    }
 }
+
+/// Between two columns.
+const BLANKS: u16 = 2;
+
+/// One long name should not push what comes after it out of sight for good.
+const WIDEST: u16 = 60;
+
+/// How wide the columns are of a table that goes on.
+#[derive(Debug, Default)]
+pub(crate) struct Columns(Vec<u16>);
 
 /// A name that could not be resolved may mean another file than it seems to.
 fn binary(key: &FactKey) -> String {

@@ -122,6 +122,7 @@ fn lost(loss: &ReportedLoss) -> String {
         count: number,
         since,
         until,
+        range: _,
     } = loss;
     let span = duration(until.duration_since(*since).unwrap_or_default());
     if *number == 0 {

@@ -108,7 +108,8 @@ fn fields_of_facts_have_a_fixed_order() {
     let text = printed(&collector, &["facts", "-o", "json"]);
     let expected = "node node_arch namespace pod container cgroup binary arch mode emulator count \
         processes cpu_seconds first_seen last_seen path_resolved cause cluster current via pod_uid container_id \
-        unit image image_id image_arch workload restart_attempt last_exit_code last_exit_reason labels app";
+        unit image image_id image_arch workload restart_attempt last_exit_code last_exit_reason labels app \
+        ended coverage reporting stale unknown";
     assert_eq!(
         fields(&text),
         expected.split_whitespace().collect::<Vec<_>>()
@@ -147,7 +148,8 @@ fn fields_of_events_have_a_fixed_order() {
     let text = printed(&collector, &["events", "-o", "json"]);
     let expected = "node time kind pid comm binary arch cause errno emulator namespace pod container \
         cgroup path_resolved cluster count via instruction handler message pod_uid container_id \
-        unit image image_id image_arch workload restart_attempt last_exit_code last_exit_reason labels app";
+        unit image image_id image_arch workload restart_attempt last_exit_code last_exit_reason labels app \
+        coverage reporting stale unknown";
     assert_eq!(
         fields(&text),
         expected.split_whitespace().collect::<Vec<_>>()

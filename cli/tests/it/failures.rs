@@ -1,6 +1,7 @@
 //! Exit codes, and what goes with them.
 
 use std::io::Read as _;
+use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -32,10 +33,29 @@ fn failures_have_codes_of_their_own() {
     );
     check(&["emulated", "--watch", "0"], 2, "from 0.1 to 3600");
     check(&["nodes", "-o", "yaml"], 2, "table, wide, json");
+    check(&["nodes", "--server", "ftp://x"], 2, "a URL looks like");
+    check(&["nodes", "--server", "https://127.0.0.1:1"], 3, "refused");
     check(
-        &["nodes", "--server", "https://127.0.0.1:1"],
+        &["facts", "--filter", "arhc = arm64"],
         2,
-        "plaintext",
+        "did you mean arch",
+    );
+    check(&["facts", "--not"], 2, "no filter behind --not");
+    check(&["summary", "--by", "workload,colour"], 2, "namespace");
+    check(&["summary", "--by", "arch,arch"], 2, "named twice");
+    check(&["findings", "--severity", "bad"], 2, "critical");
+    check(&["findings", "--finding", "bad"], 2, "emulated-process");
+    check(&["nodes", "--timeout", "0"], 2, "86400");
+    check(&["facts", "--watch", "--history"], 2, "cannot be used with");
+    check(
+        &["events", "--follow", "--limit", "3"],
+        2,
+        "cannot be used with",
+    );
+    check(
+        &["nodes", "--socket", "/no/such/agent.sock"],
+        3,
+        "cannot reach the agent at /no/such/agent.sock: No such file",
     );
     check(&["frobnicate"], 2, "unrecognized subcommand");
     check(
@@ -48,6 +68,33 @@ fn failures_have_codes_of_their_own() {
         3,
         "Connection refused",
     );
+}
+
+#[test]
+fn an_answer_that_does_not_come_is_not_waited_for() {
+    // It takes connections, and says nothing.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    for command in ["nodes", "facts", "summary"] {
+        check(
+            &[command, "--server", &url, "--timeout", "0.5"],
+            3,
+            "--timeout SECONDS",
+        );
+    }
+}
+
+#[test]
+fn every_command_has_examples() {
+    let commands = [
+        "emulated", "facts", "summary", "findings", "events", "images", "nodes", "scan",
+    ];
+    for command in commands {
+        let assert = archtrace(&[command, "--help"]).assert().success();
+        let help = String::from_utf8_lossy(&assert.get_output().stdout).into_owned();
+        let example = format!("Examples:\n  archtrace {command}");
+        assert!(help.contains(&example), "{command}: {help}");
+    }
 }
 
 #[test]
@@ -114,7 +161,7 @@ fn watch(server: &str, signal: Signal) -> String {
 fn watching_goes_on_until_it_is_interrupted() {
     let collector = Collector::filled();
     for (server, words) in [
-        (collector.url(), "/bin/running"),
+        (&*collector.url(), "/bin/running"),
         ("http://127.0.0.1:1", "Trying again"),
     ] {
         for signal in [Signal::SIGINT, Signal::SIGTERM] {

@@ -1,7 +1,13 @@
 //! `archtrace`, run for real against a collector of this process.
 
+mod agree;
 mod answers;
 mod failures;
+mod program;
 mod records;
 mod scan;
+mod selection;
+mod silence;
+mod streams;
 mod support;
+mod tls;

@@ -1,84 +1,226 @@
 //! A collector that knows a few things, and the program.
 
-use std::time::{Duration, SystemTime};
+mod known;
 
-use archtrace_collector::serve;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+use archtrace_collector::auth;
+use archtrace_collector::auth::dev_certs::{self, Wanted};
+use archtrace_collector::fleet::Nodes;
+use archtrace_collector::serve::{self, Settings};
 use archtrace_collector::store::sqlite::SqliteStore;
-use archtrace_collector::store::{Snapshot, Store as _};
-use archtrace_facts::arch::Arch;
-use archtrace_facts::audit::{Audit, Foreign, Role, Skip};
-use archtrace_facts::fact::{
-    Cause, Event, EventKind, Fact, FactKey, IllegalInstruction, Mode, Via,
-};
-use archtrace_facts::identity::{Identity, LastExit};
-use archtrace_facts::image::Image;
-use archtrace_facts::node::{Handler, HookReport, NodeInfo, Preflight, Uncovered};
-use archtrace_facts::report::{EventBatch, Hello, Owner, Record, ReportedLoss};
+use archtrace_collector::store::{Applied, Delta, Lease, Store as _};
+use archtrace_facts::fact::{Fact, FactId};
+use archtrace_facts::report::{EventBatch, Record};
 use assert_cmd::Command;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use known::{ago, event, fact, handler, key};
+
+/// How a collector is to be.
+pub(crate) struct Setup {
+    /// What node `n1` has reported besides what is below; nothing at all if `None`.
+    pub(crate) records: Option<Vec<Record>>,
+    /// When `n1` was heard last.
+    pub(crate) heard: SystemTime,
+    /// Which nodes should report.
+    pub(crate) nodes: Nodes,
+    /// Whether readers have to show a certificate: one is in the collector's directory.
+    pub(crate) tls: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            records: Some(Vec::new()),
+            heard: SystemTime::now(),
+            nodes: Nodes::Seen,
+            tls: false,
+        }
+    }
+}
+
 /// A collector, and the runtime in which it runs.
 pub(crate) struct Collector {
-    url: String,
-    _runtime: Runtime,
-    _dir: tempfile::TempDir,
+    address: SocketAddr,
+    settings: Settings,
+    running: Option<(Runtime, CancellationToken)>,
+    lease: Option<Lease>,
+    next_sequence: u64,
+    dir: tempfile::TempDir,
 }
 
 impl Collector {
     /// Nobody has reported to it.
     pub(crate) fn empty() -> Self {
-        Self::start(None)
+        Self::new(Setup {
+            records: None,
+            ..Setup::default()
+        })
     }
 
     /// Node `n1` has reported what is below.
     pub(crate) fn filled() -> Self {
-        Self::with(Vec::new())
+        Self::new(Setup::default())
     }
 
     /// Node `n1` has reported these records too.
     pub(crate) fn with(records: Vec<Record>) -> Self {
-        Self::start(Some(records))
+        Self::new(Setup {
+            records: Some(records),
+            ..Setup::default()
+        })
     }
 
-    pub(crate) fn url(&self) -> &str {
-        &self.url
+    pub(crate) fn new(setup: Setup) -> Self {
+        let Setup {
+            records,
+            heard,
+            nodes,
+            tls,
+        } = setup;
+        let dir = tempfile::tempdir().expect("a directory");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let certs = dir.path().join("certs");
+        let auth = tls.then(|| {
+            let wanted = Wanted {
+                out: certs.clone(),
+                nodes: vec!["n1".to_owned()],
+                servers: Vec::new(),
+            };
+            dev_certs::make(&wanted).expect("makes certificates");
+            auth::Options {
+                certificate: certs.join("server.crt"),
+                key: certs.join("server.key"),
+                client_ca: Some(certs.join("ca.crt")),
+                tokens: None,
+            }
+        });
+        let settings = Settings {
+            nodes,
+            auth,
+            ..Settings::new("sqlite:test".to_owned(), Duration::from_secs(3600))
+        };
+        let mut collector = Self {
+            address,
+            settings,
+            running: None,
+            lease: None,
+            next_sequence: 0,
+            dir,
+        };
+        if let Some(records) = records {
+            collector.next_sequence = 3 + records.len() as u64;
+            let lease = collector.write(async |store| known::fill(store, records, heard).await);
+            collector.lease = Some(lease);
+        }
+        collector.serve(listener);
+        collector
+    }
+
+    pub(crate) fn url(&self) -> String {
+        let scheme = self.settings.auth.as_ref().map_or("http", |_| "https");
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// Where it keeps things; certificates are in `certs`.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     /// The program, asking this collector.
     pub(crate) fn archtrace(&self, args: &[&str]) -> Command {
         let mut command = archtrace(args);
-        command.env("ARCHTRACE_SERVER", &self.url);
+        command.env("ARCHTRACE_SERVER", self.url());
         command
     }
 
-    fn start(records: Option<Vec<Record>>) -> Self {
-        let runtime = Runtime::new().expect("a runtime");
-        let dir = tempfile::tempdir().expect("a directory");
-        let store = SqliteStore::open(&dir.path().join("store.db")).expect("opens");
-        let address = runtime.block_on(async {
-            if let Some(records) = records {
-                fill(&store, records).await;
+    /// Begins to answer again, where it did before.
+    pub(crate) fn start(&mut self) {
+        // Connections of others take ports for a moment.
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let listener = loop {
+            match std::net::TcpListener::bind(self.address) {
+                Ok(listener) => break listener,
+                Err(error) => assert!(Instant::now() < deadline, "{error}"),
             }
-            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-            let address = listener.local_addr().expect("bound");
-            let heartbeat = Duration::from_secs(3600);
-            let shutdown = CancellationToken::new();
-            tokio::spawn(serve::serve(
-                listener,
-                store,
-                "sqlite:test".to_owned(),
-                heartbeat,
-                shutdown,
-            ));
-            address
+            std::thread::sleep(Duration::from_millis(100));
+        };
+        self.serve(listener);
+    }
+
+    fn serve(&mut self, listener: std::net::TcpListener) {
+        let runtime = Runtime::new().expect("a runtime");
+        let shutdown = CancellationToken::new();
+        let (store, settings, ends) = (self.open(), self.settings.clone(), shutdown.clone());
+        listener.set_nonblocking(true).expect("changes");
+        runtime.spawn(async move {
+            let listener = TcpListener::from_std(listener).expect("listens");
+            serve::serve(listener, store, settings, ends).await
         });
-        Self {
-            url: format!("http://{address}"),
-            _runtime: runtime,
-            _dir: dir,
+        self.running = Some((runtime, shutdown));
+    }
+
+    /// Ends as if it was killed.
+    pub(crate) fn stop(&mut self) {
+        if let Some((runtime, _)) = self.running.take() {
+            runtime.shutdown_timeout(Duration::from_secs(10));
         }
+    }
+
+    /// `n1` reports these records.
+    pub(crate) fn append(&mut self, records: Vec<Record>) {
+        let batch = EventBatch {
+            stream_id: 1,
+            first_sequence: self.next_sequence,
+            records,
+        };
+        self.next_sequence += batch.records.len() as u64;
+        let node = self.lease.expect("n1 has reported").node;
+        self.write(async |store| {
+            let appended = store.append_events(node, batch, SystemTime::now()).await;
+            appended.expect("works")
+        });
+    }
+
+    /// `n1` reports a change of its facts. Revisions begin with 1.
+    pub(crate) fn change(&mut self, base_revision: u64, upserts: Vec<Fact>, removed: Vec<FactId>) {
+        let delta = Delta {
+            epoch: 1,
+            base_revision,
+            revision: base_revision + 1,
+            upserts,
+            removed,
+            ..Delta::default()
+        };
+        let lease = self.lease.expect("n1 has reported");
+        let applied = self.write(async |store| {
+            let applied = store.apply_delta(lease, delta, SystemTime::now()).await;
+            applied.expect("works")
+        });
+        assert!(matches!(applied, Applied::Yes(_)), "{applied:?}");
+    }
+
+    /// By a second handle on the same store, as a second collector would.
+    fn write<T>(&self, write: impl AsyncFnOnce(&SqliteStore) -> T) -> T {
+        let runtime = Runtime::new().expect("a runtime");
+        let store = self.open();
+        runtime.block_on(write(&store))
+    }
+
+    fn open(&self) -> SqliteStore {
+        SqliteStore::open(&self.dir.path().join("store.db")).expect("opens")
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 
@@ -88,223 +230,7 @@ pub(crate) fn archtrace(args: &[&str]) -> Command {
     command
         .args(args)
         .env_remove("ARCHTRACE_SERVER")
+        .env_remove("ARCHTRACE_TIMEOUT")
         .env_remove("NO_COLOR");
     command
-}
-
-/// Hours before now.
-pub(crate) fn ago(hours: u64) -> SystemTime {
-    SystemTime::now() - Duration::from_secs(hours * 3600)
-}
-
-pub(crate) fn key(binary: &str, arch: Arch, mode: Mode) -> FactKey {
-    FactKey {
-        cgroup: "/kubepods/x".to_owned(),
-        binary: binary.to_owned(),
-        path_resolved: binary.starts_with('/'),
-        arch,
-        mode,
-        emulator: (mode == Mode::Emulated).then(|| "/usr/bin/qemu-aarch64".to_owned()),
-        via: (mode == Mode::Emulated).then_some(Via::BinfmtMisc),
-        cause: (mode == Mode::Failed).then_some(Cause::ForeignElf),
-    }
-}
-
-/// Ended, `hours` ago, and came to its emulator in another way than by `binfmt_misc`.
-fn build(hours: u64) -> Fact {
-    let mut fact = fact(key("/bin/old", Arch::Arm64, Mode::Emulated), 0, hours);
-    fact.key.via = Some(Via::Build);
-    fact
-}
-
-fn fact(key: FactKey, processes: u64, hours: u64) -> Fact {
-    let (first_seen, last_seen) = (ago(hours + 1), ago(hours));
-    Fact {
-        key,
-        count: 1234,
-        processes,
-        cpu_ns: 1_500_000_000,
-        first_seen,
-        last_seen,
-    }
-}
-
-/// Happened to process 77, `hours` ago.
-pub(crate) fn event(
-    kind: EventKind,
-    key: FactKey,
-    errno: i32,
-    instruction: Option<IllegalInstruction>,
-    hours: u64,
-) -> Record {
-    let event = Event {
-        time: ago(hours),
-        kind,
-        pid: 77,
-        comm: "sh".to_owned(),
-        key,
-        errno,
-        count: 5,
-        instruction,
-    };
-    Record::Event(event)
-}
-
-/// Whose the cgroup of all facts and events is.
-fn owner() -> Owner {
-    Owner {
-        cgroup: "/kubepods/x".to_owned(),
-        identity: Identity {
-            namespace: "pay".to_owned(),
-            pod: "api-7c9".to_owned(),
-            container: "hsm".to_owned(),
-            pod_uid: "8a8d".to_owned(),
-            container_id: "0123456789abcdef".to_owned(),
-            image: "registry/hsm:1".to_owned(),
-            image_id: "sha256:77".to_owned(),
-            image_arch: Some(Arch::Arm64),
-            workload: "Deployment/api".to_owned(),
-            labels: [("app".to_owned(), "api".to_owned())].into(),
-            attempt: 2,
-            last_exit: Some(LastExit {
-                code: 255,
-                reason: "StartError".to_owned(),
-            }),
-            ..Identity::default()
-        },
-    }
-}
-
-fn image() -> Image {
-    Image {
-        id: "sha256:77".to_owned(),
-        names: vec!["registry/hsm:1".to_owned()],
-        arch: Some(Arch::Arm64),
-        os: "linux".to_owned(),
-        variant: String::new(),
-        audit: Some(Audit {
-            expected: Arch::Arm64,
-            files: 1200,
-            bytes: 70_000,
-            elf: vec![(Arch::Amd64, 2), (Arch::Arm64, 1)],
-            main: Some(("/bin/hsm".to_owned(), Arch::Amd64)),
-            foreign: vec![
-                Foreign {
-                    path: "/bin/hsm".to_owned(),
-                    arch: Arch::Amd64,
-                    role: Role::Main,
-                },
-                Foreign {
-                    path: "/app/a.jar!/libx.so".to_owned(),
-                    arch: Arch::Amd64,
-                    role: Role::JarEntry,
-                },
-            ],
-            more_foreign: 3,
-            skipped: vec![(Skip::Depth, 1)],
-        }),
-    }
-}
-
-/// The handler that `n1` has.
-pub(crate) fn handler() -> Handler {
-    Handler {
-        name: "qemu-aarch64".to_owned(),
-        enabled: true,
-        interpreter: "/usr/bin/qemu-aarch64".to_owned(),
-        flags: "F".to_owned(),
-        arch: Some(Arch::Arm64),
-        since: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)),
-    }
-}
-
-async fn fill(store: &SqliteStore, more: Vec<Record>) {
-    let node = NodeInfo {
-        name: "n1".to_owned(),
-        uid: String::new(),
-        arch: Arch::Amd64,
-        kernel_release: "6.1.0".to_owned(),
-        cpu_model: "a CPU".to_owned(),
-        page_size: 4096,
-        boot_id: "b".to_owned(),
-        agent_version: "0.1.0".to_owned(),
-        cpu_generation: "Graviton3".to_owned(),
-        cpu_features: vec!["bf16".to_owned(), "sve".to_owned()],
-        runs_32bit: Some(false),
-        lockdown: "integrity".to_owned(),
-    };
-    let hook = HookReport {
-        name: "header".to_owned(),
-        mechanism: "fentry".to_owned(),
-        tier: 1,
-        proven: true,
-        reasons: vec!["because".to_owned()],
-    };
-    let pod = Uncovered {
-        cgroup: "/kubepods/y".to_owned(),
-        runtime: "gvisor".to_owned(),
-    };
-    let preflight = Preflight {
-        hooks: vec![hook],
-        missing: vec!["something".to_owned()],
-        handlers: vec![handler()],
-        binfmt: "registered".to_owned(),
-        uncovered: vec![pod],
-        names: "containerd 1.7 at /run/x.sock".to_owned(),
-    };
-    let hello = Hello {
-        cluster: "c".to_owned(),
-        node,
-        epoch: 1,
-        attached_at: ago(50),
-        event_stream_id: 1,
-        oldest_sequence: 0,
-        next_sequence: 0,
-        preflight,
-    };
-    let now = SystemTime::now();
-    let node = store.attach(hello, now).await.expect("works").node;
-    let emulated = |binary| key(binary, Arch::Arm64, Mode::Emulated);
-    let facts = vec![
-        fact(emulated("/bin/running"), 2, 0),
-        fact(emulated("/bin/ended"), 0, 2),
-        build(30),
-        fact(key("/bin/true", Arch::Amd64, Mode::Native), 0, 1),
-        fact(key("relative", Arch::Riscv64, Mode::Failed), 0, 3),
-    ];
-    let snapshot = Snapshot {
-        epoch: 1,
-        revision: 1,
-        facts,
-        owners: vec![owner()],
-        images: vec![image()],
-    };
-    store
-        .apply_snapshot(node, snapshot, now)
-        .await
-        .expect("works");
-    let failed = key("relative", Arch::Riscv64, Mode::Failed);
-    let mut records = vec![
-        event(EventKind::FailedExec, failed, 8, None, 3),
-        Record::Loss(ReportedLoss {
-            stage: "ring_buffer".to_owned(),
-            count: 9,
-            since: ago(3),
-            until: ago(2),
-        }),
-        event(
-            EventKind::EmulatedExec,
-            emulated("/bin/running"),
-            0,
-            None,
-            1,
-        ),
-    ];
-    records.extend(more);
-    let batch = EventBatch {
-        stream_id: 1,
-        first_sequence: 0,
-        records,
-    };
-    store.append_events(node, batch, now).await.expect("works");
 }

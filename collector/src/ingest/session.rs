@@ -1,311 +1,166 @@
 //! One agent's stream, from Hello to its end.
 
+mod talk;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use archtrace_facts::node::Preflight;
-use archtrace_facts::report::{EventBatch, Hello, StateUpdate, UpdateKind, Welcome};
-use archtrace_proto::convert::ConvertError;
-use archtrace_proto::v1;
+use archtrace_facts::report::Hello;
 use archtrace_proto::v1::sync_request::Message as Request;
-use archtrace_proto::v1::sync_response::Message as Response;
+use archtrace_query::service::MISSED_HEARTBEATS;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
-use tonic::{Status, Streaming};
-use tracing::{debug, info, warn};
+use tokio::time::{Instant, sleep_until, timeout};
+use tonic::{Code, Status};
+use tracing::{debug, info};
 
-use super::registry::Registry;
-use super::staging::{Staging, StagingError};
-use super::{MAX_MESSAGE_BYTES, MISSED_HEARTBEATS};
-use crate::store::{Applied, Attached, Beat, Delta, NodeId, Store, StoreError};
+use super::gate::{Gate, Inbox};
+use super::{Answer, Shared, leave, part_of};
+use crate::auth::Caller;
+use crate::refusals::Reason;
+use crate::store::Store;
+use talk::{Session, refused};
 
-/// How long a peer may be connected without saying who it is.
-const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a peer may be connected without saying who it is: long enough for an agent on a node that
+/// is as busy as the collector after a restart.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long the reason of the end waits until the agent reads it.
+const LAST_WORD: Duration = Duration::from_secs(5);
+
+/// Longer than any process lives.
+const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// What a stream needs.
 pub(super) struct Context<S> {
-    pub(super) store: Arc<S>,
-    pub(super) registry: Arc<Registry>,
-    pub(super) heartbeat_interval: Duration,
-    pub(super) shutdown: CancellationToken,
-    pub(super) answers: mpsc::Sender<Result<v1::SyncResponse, Status>>,
+    pub(super) shared: Arc<Shared<S>>,
+    pub(super) caller: Caller,
+    pub(super) gate: Gate,
+    pub(super) answers: mpsc::Sender<Answer>,
 }
 
 /// Serves the stream, and tells the agent why it ended.
-pub(super) async fn run<S: Store>(context: Context<S>, mut requests: Streaming<v1::SyncRequest>) {
+pub(super) async fn run<S: Store>(context: Context<S>, mut requests: Inbox) {
     if let Err(status) = serve(&context, &mut requests).await {
-        // If the agent is gone, there is nobody to tell.
-        let _ = context.answers.send(Err(status)).await;
+        // If the agent is gone, or does not listen, there is nobody to tell.
+        let _ = context.answers.send_timeout(Err(status), LAST_WORD).await;
     }
 }
 
-async fn serve<S: Store>(
-    context: &Context<S>,
-    requests: &mut Streaming<v1::SyncRequest>,
-) -> Result<(), Status> {
-    let first = timeout(HELLO_TIMEOUT, requests.message());
-    let first = first
-        .await
-        .map_err(|_| Status::deadline_exceeded("no Hello within 10 s"))??;
-    let hello = match first.and_then(|request| request.message) {
-        Some(Request::Hello(hello)) => Hello::try_from(hello).map_err(|e| refused("hello", &e))?,
-        Some(_) => {
-            return Err(Status::invalid_argument(
-                "the first message has to be Hello",
-            ));
+async fn serve<S: Store>(context: &Context<S>, requests: &mut Inbox) -> Result<(), Status> {
+    let shared = &*context.shared;
+    let hello = match hello(requests).await {
+        Ok(hello) => hello,
+        Err(status) => {
+            note(context, "a peer without a name", &status);
+            return Err(status);
         }
-        None => return Err(Status::invalid_argument("the stream ended before Hello")),
     };
-    let claim = context.registry.claim(&hello.cluster, &hello.node.name);
-    let mut session = Session::attach(context, hello).await?;
-    let silence = context.heartbeat_interval * MISSED_HEARTBEATS;
+    let node = hello.node.name.clone();
+    if let Err(status) = context.caller.may_report_for(&node) {
+        let who = format!("{node} by {}", context.caller);
+        shared
+            .refusals
+            .note(Reason::NodeMismatch, &who, &status.message());
+        return Err(status);
+    }
+    let claim = shared.registry.claim(&hello.cluster, &node);
+    // Boxed, here and below: what is only needed for a moment does not count for every stream that waits.
+    let mut session = Box::pin(Session::attach(context, hello)).await?;
+    let silence = silence(context);
+    let mut leaves_at = Instant::now() + lifetime(context);
+    let mut reason = "the stream is as old as it may become";
     let ended = loop {
         let request = tokio::select! {
             // First whether this stream still speaks for its node, then what it says.
             biased;
-            () = context.shutdown.cancelled() => {
-                break Err(Status::unavailable("the collector is shutting down; connect again"));
+            () = shared.shutdown.cancelled(), if reason != SHUTDOWN => {
+                // One after the other: whoever takes them in has other things to do too.
+                leaves_at = leaves_at.min(Instant::now() + part_of(shared.rules.drain));
+                reason = SHUTDOWN;
+                continue;
             }
             () = claim.superseded() => {
                 break Err(Status::aborted(
                     "a newer stream reports for this node; is a second agent running on it, or two nodes with one name?",
                 ));
             }
+            () = sleep_until(leaves_at) => break Err(leave(reason)),
             request = timeout(silence, requests.message()) => request,
         };
         let request = match request {
-            Ok(Ok(Some(request))) => request,
+            Ok(Ok(Some((request, share)))) => {
+                context.gate.hold(share);
+                request
+            }
             Ok(Ok(None)) => break Ok(()),
             Ok(Err(status)) => break Err(status),
+            // It has more to say than there is room for, and is not silent.
+            Err(_) if requests.waits_for_room() => continue,
             Err(_) => {
                 break Err(Status::deadline_exceeded(format!(
                     "nothing heard for {MISSED_HEARTBEATS} heartbeats ({silence:?})"
                 )));
             }
         };
-        if let Err(status) = session.handle(request).await {
+        let handled = Box::pin(session.handle(request)).await;
+        context.gate.release();
+        if let Err(status) = handled {
             break Err(status);
         }
     };
-    let node = &session.name;
     match &ended {
         Ok(()) => info!(%node, "agent left"),
-        Err(status) => {
-            warn!(%node, code = ?status.code(), reason = status.message(), "stream ended");
-        }
+        Err(status) => note(context, &node, status),
     }
     ended
 }
 
-struct Session<'a, S> {
-    context: &'a Context<S>,
-    name: String,
-    node: NodeId,
-    epoch: u64,
-    stream_id: u64,
-    staging: Staging,
-    acked: v1::Ack,
-}
+const SHUTDOWN: &str = "the collector is shutting down";
 
-impl<'a, S: Store> Session<'a, S> {
-    async fn attach(context: &'a Context<S>, hello: Hello) -> Result<Self, Status> {
-        sequence("hello.oldest_sequence", hello.oldest_sequence, 0)?;
-        let (epoch, stream_id) = (hello.epoch, hello.event_stream_id);
-        let name = hello.node.name.clone();
-        let version = hello.node.agent_version.clone();
-        let attached = context.store.attach(hello, SystemTime::now()).await;
-        let Attached {
-            node,
-            revision,
-            next_sequence,
-        } = attached.map_err(unavailable)?;
-        info!(node = %name, agent = %version, epoch, revision, "agent reports");
-        let acked = v1::Ack {
-            revision: revision.unwrap_or(0),
-            next_sequence,
-        };
-        let session = Self {
-            context,
-            name,
-            node,
-            epoch,
-            stream_id,
-            staging: Staging::default(),
-            acked,
-        };
-        let welcome = Welcome {
-            heartbeat_interval: context.heartbeat_interval,
-            // 1 MiB.
-            max_message_bytes: u32::try_from(MAX_MESSAGE_BYTES).unwrap_or(u32::MAX),
-            next_sequence,
-        };
-        session.answer(Response::Welcome((&welcome).into())).await?;
-        Ok(session)
-    }
-
-    async fn handle(&mut self, request: v1::SyncRequest) -> Result<(), Status> {
-        match request.message {
-            Some(Request::State(update)) => {
-                let update = StateUpdate::try_from(update).map_err(|e| refused("state", &e))?;
-                self.state(update).await
-            }
-            Some(Request::Events(batch)) => {
-                let batch = EventBatch::try_from(batch).map_err(|e| refused("events", &e))?;
-                self.events(batch).await
-            }
-            Some(Request::Heartbeat(beat)) => {
-                let preflight = beat.preflight.map(Preflight::try_from).transpose();
-                let preflight = preflight.map_err(|e| refused("heartbeat.preflight", &e))?;
-                let beat = Beat {
-                    epoch: self.epoch,
-                    revision: beat.revision,
-                    preflight,
-                };
-                self.store()
-                    .heartbeat(self.node, beat, SystemTime::now())
-                    .await
-                    .map_err(unavailable)?;
-                self.ack().await
-            }
-            Some(Request::Hello(_)) => Err(Status::invalid_argument("Hello was said already")),
-            None => Err(Status::invalid_argument(
-                "a message of a kind that this collector does not know; upgrade it first",
-            )),
-        }
-    }
-
-    async fn state(&mut self, update: StateUpdate) -> Result<(), Status> {
-        if update.epoch != self.epoch {
-            self.staging.clear();
-            return self
-                .resync("the update is of another epoch than Hello")
-                .await;
-        }
-        let (revision, now) = (update.revision, SystemTime::now());
-        let applied = match update.kind {
-            UpdateKind::SnapshotChunk => {
-                return match self.staging.push(update) {
-                    // Chunks have no effect of their own that could be acknowledged, but agents
-                    // have one update on its way at a time and wait to send the next.
-                    Ok(()) => self.ack().await,
-                    Err(error) => Err(too_large(&error)),
-                };
-            }
-            UpdateKind::SnapshotEnd => match self.staging.finish(update) {
-                Ok(snapshot) => self.store().apply_snapshot(self.node, snapshot, now).await,
-                Err(error @ StagingError::OtherRevision { .. }) => {
-                    return self.resync(&error.to_string()).await;
-                }
-                Err(error @ StagingError::TooLarge) => return Err(too_large(&error)),
-            },
-            UpdateKind::Delta => {
-                self.staging.clear();
-                let StateUpdate {
-                    epoch,
-                    base_revision,
-                    revision,
-                    upserts,
-                    removed,
-                    owners,
-                    images,
-                    kind: _,
-                } = update;
-                let delta = Delta {
-                    epoch,
-                    base_revision,
-                    revision,
-                    upserts,
-                    removed,
-                    owners,
-                    images,
-                };
-                self.store().apply_delta(self.node, delta, now).await
-            }
-        };
-        match applied.map_err(unavailable)? {
-            Applied::Yes => {
-                self.acked.revision = revision;
-                self.ack().await
-            }
-            Applied::OtherEpoch => self.resync("another epoch of this node reports").await,
-            Applied::OtherRevision(None) => self.resync("no snapshot is stored yet").await,
-            Applied::OtherRevision(Some(stored)) => {
-                self.resync(&format!("revision {stored} is stored")).await
-            }
-        }
-    }
-
-    async fn events(&mut self, batch: EventBatch) -> Result<(), Status> {
-        if batch.stream_id != self.stream_id {
-            return Err(Status::invalid_argument(
-                "events.stream_id: is not that of Hello",
-            ));
-        }
-        sequence(
-            "events.first_sequence",
-            batch.first_sequence,
-            batch.records.len(),
-        )?;
-        let appended = self
-            .store()
-            .append_events(self.node, batch, SystemTime::now())
-            .await;
-        self.acked.next_sequence = appended.map_err(unavailable)?;
-        self.ack().await
-    }
-
-    fn store(&self) -> &S {
-        &self.context.store
-    }
-
-    async fn ack(&self) -> Result<(), Status> {
-        self.answer(Response::Ack(self.acked)).await
-    }
-
-    async fn resync(&self, reason: &str) -> Result<(), Status> {
-        debug!(node = %self.name, reason, "asking for a snapshot");
-        self.answer(Response::Resync(v1::Resync {
-            reason: reason.to_owned(),
-        }))
+async fn hello(requests: &mut Inbox) -> Result<Hello, Status> {
+    let first = timeout(HELLO_TIMEOUT, requests.message());
+    let first = first
         .await
-    }
-
-    async fn answer(&self, message: Response) -> Result<(), Status> {
-        let answer = v1::SyncResponse {
-            message: Some(message),
-        };
-        // Waits while the agent does not read. The receiver goes away with the connection.
-        let sent = self.context.answers.send(Ok(answer)).await;
-        sent.map_err(|_| Status::cancelled("the agent went away"))
+        .map_err(|_| Status::deadline_exceeded(format!("no Hello within {HELLO_TIMEOUT:?}")))??;
+    match first.and_then(|(request, _)| request.message) {
+        Some(Request::Hello(hello)) => Hello::try_from(hello).map_err(|e| refused("hello", &e)),
+        Some(_) => Err(Status::invalid_argument(
+            "the first message has to be Hello",
+        )),
+        None => Err(Status::invalid_argument("the stream ended before Hello")),
     }
 }
 
-/// Sequences are ordered in the store, which has signed numbers: an honest agent needs ages to run
-/// out of 63 bits.
-fn sequence(field: &str, first: u64, count: usize) -> Result<(), Status> {
-    let end = u64::try_from(count)
-        .ok()
-        .and_then(|count| first.checked_add(count));
-    if end.is_none_or(|end| i64::try_from(end).is_err()) {
-        return Err(Status::invalid_argument(format!(
-            "{field}: {first} is too large for a sequence"
-        )));
+/// Nothing heard, or nothing read, for this long, and the agent counts as gone.
+fn silence<S>(context: &Context<S>) -> Duration {
+    context.shared.rules.heartbeat_interval * MISSED_HEARTBEATS
+}
+
+/// How long the stream may live: not longer than its credentials, and all of them differently long, so
+/// that those that came together do not leave together.
+fn lifetime<S>(context: &Context<S>) -> Duration {
+    let age = context
+        .shared
+        .rules
+        .max_age
+        .map_or(FOR_EVER, |age| age.mul_f64(0.9) + part_of(age.mul_f64(0.2)));
+    let held = context.caller.expires().map_or(FOR_EVER, |at| {
+        at.duration_since(SystemTime::now()).unwrap_or_default()
+    });
+    age.min(held)
+}
+
+/// Says why a stream ended: what is the agent's fault is counted.
+fn note<S>(context: &Context<S>, node: &str, status: &Status) {
+    let refusals = &context.shared.refusals;
+    match status.code() {
+        Code::InvalidArgument | Code::Internal => {
+            refusals.note(Reason::InvalidMessage, node, &status.message());
+        }
+        Code::OutOfRange | Code::ResourceExhausted => {
+            refusals.note(Reason::TooLarge, node, &status.message());
+        }
+        Code::Unavailable => debug!(node, reason = status.message(), "stream ended"),
+        code => info!(node, ?code, reason = status.message(), "stream ended"),
     }
-    Ok(())
-}
-
-fn refused(message: &str, error: &ConvertError) -> Status {
-    Status::invalid_argument(format!("{message}.{error}"))
-}
-
-fn too_large(error: &StagingError) -> Status {
-    Status::resource_exhausted(error.to_string())
-}
-
-/// The agent keeps what it has and comes again; the reason is for the collector's own log only.
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn unavailable(error: StoreError) -> Status {
-    tracing::error!(%error, "cannot store");
-    Status::unavailable("the collector's store does not work at the moment")
 }

@@ -4,10 +4,13 @@
 //! power can take back what was acknowledged (<https://sqlite.org/pragma.html#pragma_synchronous>).
 //! Group commit makes up for its price: one sync serves everybody who is waiting.
 
+mod changes;
 mod events;
+mod expire;
 mod nodes;
 mod owners;
 mod readers;
+mod rows;
 mod schema;
 mod select;
 mod state;
@@ -21,10 +24,14 @@ use std::time::SystemTime;
 use archtrace_facts::fleet::{FleetImage, NodeEvent, NodeFact, NodeStatus, Totals};
 use archtrace_facts::report::{EventBatch, Hello};
 
-use super::{
-    Applied, Attached, Beat, Delta, EventCursor, EventQuery, FactCursor, FactQuery, ImageCursor,
-    ImageQuery, NodeId, NodeQuery, Snapshot, Store, StoreError,
+use archtrace_query::Read;
+use archtrace_query::read::{
+    EventCursor, EventQuery, FactChange, FactCursor, FactQuery, Head, ImageCursor, ImageQuery,
+    NodeQuery, Version,
 };
+
+use super::sql::{self, Dialect};
+use super::{Applied, Attached, Beat, Delta, Keep, Lease, NodeId, Snapshot, Store, StoreError};
 use readers::Readers;
 use writer::Writer;
 
@@ -68,23 +75,23 @@ impl Store for SqliteStore {
 
     async fn apply_snapshot(
         &self,
-        node: NodeId,
+        lease: Lease,
         snapshot: Snapshot,
         now: SystemTime,
     ) -> Result<Applied, StoreError> {
-        let run = move |db: &_| state::apply_snapshot(db, node, &snapshot, now);
+        let run = move |db: &_| state::apply_snapshot(db, lease, &snapshot, now);
         self.writer.run("apply a snapshot", run).await
     }
 
     async fn apply_delta(
         &self,
-        node: NodeId,
+        lease: Lease,
         delta: Delta,
         now: SystemTime,
     ) -> Result<Applied, StoreError> {
         self.writer
-            .run("apply a delta", move |db| {
-                state::apply_delta(db, node, &delta, now)
+            .try_run("apply a delta", move |db| {
+                state::apply_delta(db, lease, &delta, now)
             })
             .await
     }
@@ -102,23 +109,43 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn heartbeat(&self, node: NodeId, beat: Beat, now: SystemTime) -> Result<(), StoreError> {
+    async fn heartbeats(&self, beats: Vec<Beat>) -> Result<(), StoreError> {
         self.writer
-            .run("note a heartbeat", move |db| {
-                nodes::heartbeat(db, node, &beat, now)
+            .run("note heartbeats", move |db| {
+                beats.iter().try_for_each(|beat| nodes::heartbeat(db, beat))
             })
             .await
     }
 
+    async fn expire(&self, keep: Keep, now: SystemTime) -> Result<u64, StoreError> {
+        self.writer
+            .run("delete what is old", move |db| {
+                expire::expire(db, keep, now)
+            })
+            .await
+    }
+
+    async fn failed(&self) -> StoreError {
+        self.writer.ended().await
+    }
+}
+
+impl Read for SqliteStore {
     async fn facts(&self, query: FactQuery) -> Result<Vec<(FactCursor, NodeFact)>, StoreError> {
         self.readers
-            .run("list facts", move |db| state::list(db, &query))
+            .run("list facts", move |db| {
+                let statement = sql::list_facts(Dialect::Sqlite, &query);
+                rows::query(db, &statement, |row| sql::read_fact(row, &query))
+            })
             .await
     }
 
     async fn events(&self, query: EventQuery) -> Result<Vec<(EventCursor, NodeEvent)>, StoreError> {
         self.readers
-            .run("list events", move |db| events::list(db, &query))
+            .run("list events", move |db| {
+                let statement = sql::list_events(Dialect::Sqlite, &query);
+                rows::query(db, &statement, |row| sql::read_event(row))
+            })
             .await
     }
 
@@ -143,7 +170,27 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn failed(&self) -> StoreError {
-        self.writer.ended().await
+    async fn heads(&self) -> Result<Vec<Head>, StoreError> {
+        self.readers.run("list nodes", changes::heads).await
+    }
+
+    async fn facts_since(
+        &self,
+        nodes: Vec<(NodeId, Version)>,
+    ) -> Result<Vec<FactChange>, StoreError> {
+        self.readers
+            .run("list changes of facts", move |db| {
+                changes::facts(db, &nodes)
+            })
+            .await
+    }
+
+    async fn events_since(
+        &self,
+        nodes: Vec<(NodeId, Version)>,
+    ) -> Result<Vec<(NodeId, Version, NodeEvent)>, StoreError> {
+        self.readers
+            .run("list new events", move |db| changes::events(db, &nodes))
+            .await
     }
 }

@@ -69,7 +69,7 @@ async fn facts_and_events_are_acknowledged() {
     let beat = v1::Heartbeat {
         revision: 4,
         next_sequence: 2,
-        preflight: None,
+        ..v1::Heartbeat::default()
     };
     assert_eq!(
         agent.ask(Request::Heartbeat(beat)).await.expect("taken"),

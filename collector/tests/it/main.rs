@@ -3,8 +3,11 @@
 mod conformance;
 mod ingest;
 mod migration;
+mod postgres;
 mod program;
 mod query;
 mod restart;
+mod security;
+mod sessions;
 mod sqlite;
 mod support;

@@ -24,6 +24,11 @@ impl Process {
                 "10s",
                 "--log",
                 "info",
+                // What these tests tell of happened in 2023.
+                "--keep-events",
+                "36500d",
+                "--keep-history",
+                "36500d",
             ])
             .arg("--store")
             .arg(format!("sqlite:{}", store.display()))

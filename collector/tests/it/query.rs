@@ -1,5 +1,9 @@
 //! Questions, over a real socket.
 
+pub(crate) mod fleet;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
+
 use std::time::Duration;
 
 use archtrace_facts::report::UpdateKind::SnapshotEnd;
@@ -79,7 +83,10 @@ async fn bad_questions_are_refused_with_a_reason() {
         let mut filter = v1::Filter::default();
         edit(&mut filter);
         v1::ListFactsRequest {
-            filter: Some(filter),
+            selection: Some(v1::Selection {
+                allow: vec![filter],
+                ..Default::default()
+            }),
             ..Default::default()
         }
     };
@@ -100,9 +107,12 @@ async fn bad_questions_are_refused_with_a_reason() {
         ),
         (
             filter(|filter| filter.archs.push("x86_64".to_owned())),
-            "filter.archs[0]",
+            "selection.allow[0].archs[0]",
         ),
-        (filter(|filter| filter.modes.push(77)), "filter.modes[0]"),
+        (
+            filter(|filter| filter.modes.push(77)),
+            "selection.allow[0].modes[0]",
+        ),
         (
             filter(|filter| filter.nodes = vec![String::new(); 1001]),
             "at most 1000",

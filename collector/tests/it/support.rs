@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use archtrace_collector::serve;
+use archtrace_collector::serve::{self, Settings};
 use archtrace_collector::store::sqlite::SqliteStore;
 use archtrace_facts::arch::Arch;
 use archtrace_facts::fact::{
@@ -67,6 +67,8 @@ pub(crate) fn hello(node: &str, epoch: u64) -> Hello {
             }],
             ..Preflight::default()
         },
+        held: None,
+        earlier_streams: Vec::new(),
     }
 }
 
@@ -171,6 +173,7 @@ pub(crate) fn loss(stage: &str, count: u64) -> Record {
         count,
         since: at(1),
         until: at(2),
+        range: None,
     })
 }
 
@@ -197,6 +200,7 @@ pub(crate) fn update(
         removed: Vec::new(),
         owners: Vec::new(),
         images: Vec::new(),
+        digest: None,
     }
 }
 
@@ -205,7 +209,7 @@ pub(crate) struct Collector {
     pub(crate) address: SocketAddr,
     pub(crate) shutdown: CancellationToken,
     pub(crate) server: JoinHandle<Result<(), serve::Failure>>,
-    _dir: tempfile::TempDir,
+    pub(crate) dir: tempfile::TempDir,
 }
 
 impl Collector {
@@ -214,23 +218,24 @@ impl Collector {
     }
 
     pub(crate) async fn with_heartbeat(heartbeat: Duration) -> Self {
+        let mut settings = Settings::new("test".to_owned(), heartbeat);
+        // What these tests tell of happened in 2023.
+        settings.keep.events = Duration::from_secs(100 * 365 * 86_400);
+        Self::with(settings).await
+    }
+
+    pub(crate) async fn with(settings: Settings) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let store = SqliteStore::open(&dir.path().join("store.db")).expect("opens");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let shutdown = CancellationToken::new();
-        let serving = serve::serve(
-            listener,
-            store,
-            "test".to_owned(),
-            heartbeat,
-            shutdown.clone(),
-        );
+        let serving = serve::serve(listener, store, settings, shutdown.clone());
         Self {
             address,
             shutdown,
             server: tokio::spawn(serving),
-            _dir: dir,
+            dir,
         }
     }
 
@@ -314,5 +319,6 @@ pub(crate) fn ack(revision: u64, next_sequence: u64) -> Response {
     Response::Ack(v1::Ack {
         revision,
         next_sequence,
+        stream_id: STREAM,
     })
 }

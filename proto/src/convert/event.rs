@@ -1,7 +1,7 @@
 //! `model.proto`: what happened, and what was lost.
 
 use archtrace_facts::fact::{Event, EventKind, HandlerChangeKind, Loss};
-use archtrace_facts::report::{HandlerChange, ReportedLoss};
+use archtrace_facts::report::{HandlerChange, ReportedLoss, SequenceRange};
 
 use super::{ConvertError, required, to_text, to_time, unknown};
 use crate::v1;
@@ -79,12 +79,19 @@ impl From<&ReportedLoss> for v1::Loss {
             count,
             since,
             until,
+            range,
         } = loss;
+        let range = range.map(|range| v1::SequenceRange {
+            stream_id: range.stream_id,
+            first: range.first,
+            last: range.last,
+        });
         Self {
             stage: stage.clone(),
             count: *count,
             since: Some((*since).into()),
             until: Some((*until).into()),
+            range,
         }
     }
 }
@@ -101,8 +108,25 @@ impl TryFrom<v1::Loss> for ReportedLoss {
             count: loss.count,
             since: to_time("since", loss.since)?,
             until: to_time("until", loss.until)?,
+            range: loss.range.map(to_range).transpose()?,
         })
     }
+}
+
+fn to_range(range: v1::SequenceRange) -> Result<SequenceRange, ConvertError> {
+    let v1::SequenceRange {
+        stream_id,
+        first,
+        last,
+    } = range;
+    if first > last {
+        return Err(ConvertError::new("range.first", "is above range.last"));
+    }
+    Ok(SequenceRange {
+        stream_id,
+        first,
+        last,
+    })
 }
 
 impl From<&HandlerChange> for v1::HandlerChange {

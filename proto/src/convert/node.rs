@@ -1,7 +1,7 @@
 //! `model.proto`: nodes, and how well their agents can watch.
 
 use archtrace_facts::arch::Arch;
-use archtrace_facts::node::{Handler, HookReport, NodeInfo, Preflight, Uncovered};
+use archtrace_facts::node::{Handler, Health, HookReport, NodeInfo, Preflight, Uncovered};
 use prost::Message as _;
 
 use super::{ConvertError, at_most, each, some_word, to_text, to_texts, to_time, to_word};
@@ -183,6 +183,63 @@ fn to_uncovered(pod: v1::UncoveredPod) -> Result<Uncovered, ConvertError> {
         cgroup: to_text("cgroup", pod.cgroup)?,
         runtime: to_text("runtime", pod.runtime)?,
     })
+}
+
+impl From<&Health> for v1::AgentHealth {
+    fn from(health: &Health) -> Self {
+        let Health {
+            resident_bytes,
+            cpu_ns,
+            queued_records,
+            spooled_bytes,
+            spool,
+        } = health.clone();
+        Self {
+            resident_bytes,
+            cpu_nanoseconds: cpu_ns,
+            queued_records,
+            spooled_bytes,
+            spool,
+        }
+    }
+}
+
+impl TryFrom<v1::AgentHealth> for Health {
+    type Error = ConvertError;
+
+    fn try_from(health: v1::AgentHealth) -> Result<Self, ConvertError> {
+        let v1::AgentHealth {
+            resident_bytes,
+            cpu_nanoseconds,
+            queued_records,
+            spooled_bytes,
+            spool,
+        } = health;
+        Ok(Self {
+            resident_bytes,
+            cpu_ns: cpu_nanoseconds,
+            queued_records,
+            spooled_bytes,
+            spool: to_text("spool", spool)?,
+        })
+    }
+}
+
+/// As stores keep it.
+#[must_use]
+pub fn encode_health(health: &Health) -> Vec<u8> {
+    v1::AgentHealth::from(health).encode_to_vec()
+}
+
+/// What [`encode_health`] wrote.
+///
+/// # Errors
+/// If it was not.
+pub fn decode_health(bytes: &[u8]) -> Result<Health, ConvertError> {
+    let message = v1::AgentHealth::decode(bytes);
+    message
+        .map_err(|error| ConvertError::new("health", error.to_string()))?
+        .try_into()
 }
 
 impl From<&Handler> for v1::BinfmtHandler {

@@ -1,55 +1,66 @@
 //! `query.proto`: what is asked of a collector and what it answers.
 
+mod found;
+mod select;
+mod stream;
+mod summary;
+
+pub use stream::{decode_event_update, decode_fact_update};
+pub use summary::decode_dimensions;
+
 use archtrace_facts::fleet::{
-    Filter, FleetImage, LossTotal, NodeEvent, NodeFact, NodeState, NodeStatus, ServerStatus, Totals,
+    Coverage, FleetImage, LossTotal, NodeEvent, NodeFact, NodeState, NodeStatus, ServerStatus,
+    Totals,
 };
 use archtrace_facts::report::Record;
 
-use super::fact::to_mode;
 use super::image::{from_count, to_count};
 use super::{
-    ConvertError, each, from_duration, required, to_duration, to_text, to_time, to_word, unknown,
+    ConvertError, each, from_duration, required, some_time, to_duration, to_text, to_texts,
+    to_time, to_word, unknown,
 };
 use crate::v1;
 
-impl From<&Filter> for v1::Filter {
-    fn from(filter: &Filter) -> Self {
-        let Filter {
-            nodes,
-            namespaces,
-            pods,
-            archs,
-            modes,
-            since,
-        } = filter.clone();
+impl From<&Coverage> for v1::NodeCoverage {
+    fn from(coverage: &Coverage) -> Self {
+        let Coverage {
+            reporting,
+            stale,
+            unknown,
+            stale_nodes,
+            unknown_nodes,
+            source,
+        } = coverage.clone();
         Self {
-            nodes,
-            namespaces,
-            pods,
-            archs: archs.into_iter().map(|arch| arch.to_string()).collect(),
-            modes: modes
-                .into_iter()
-                .map(|mode| v1::ExecutionMode::from(mode).into())
-                .collect(),
-            since: since.map(Into::into),
+            reporting,
+            stale,
+            unknown,
+            stale_nodes,
+            unknown_nodes,
+            source,
         }
     }
 }
 
-impl TryFrom<v1::Filter> for Filter {
+impl TryFrom<v1::NodeCoverage> for Coverage {
     type Error = ConvertError;
 
-    fn try_from(filter: v1::Filter) -> Result<Self, ConvertError> {
+    fn try_from(coverage: v1::NodeCoverage) -> Result<Self, ConvertError> {
+        let v1::NodeCoverage {
+            reporting,
+            stale,
+            unknown,
+            stale_nodes,
+            unknown_nodes,
+            source,
+        } = coverage;
         Ok(Self {
-            nodes: filter.nodes,
-            namespaces: filter.namespaces,
-            pods: filter.pods,
-            archs: each("archs", filter.archs, |arch| to_word("arch", &arch))?,
-            modes: each("modes", filter.modes, |mode| to_mode("mode", mode))?,
-            since: filter
-                .since
-                .map(|since| to_time("since", Some(since)))
-                .transpose()?,
+            reporting,
+            stale,
+            unknown,
+            stale_nodes: to_texts("stale_nodes", stale_nodes)?,
+            unknown_nodes: to_texts("unknown_nodes", unknown_nodes)?,
+            source: to_text("source", source)?,
         })
     }
 }
@@ -62,6 +73,7 @@ impl From<&NodeFact> for v1::NodeFact {
             node_arch: value.node_arch.to_string(),
             fact: Some((&value.fact).into()),
             current: value.current,
+            ended: value.ended,
             identity: Some((&value.identity).into()),
         }
     }
@@ -78,6 +90,7 @@ impl TryFrom<v1::NodeFact> for NodeFact {
             fact: required("fact", value.fact)?,
             identity: required("identity", Some(value.identity.unwrap_or_default()))?,
             current: value.current,
+            ended: value.ended,
         })
     }
 }
@@ -153,19 +166,21 @@ impl From<&NodeStatus> for v1::NodeStatus {
         let state = match value.state {
             NodeState::Reporting => v1::NodeState::Reporting,
             NodeState::Stale => v1::NodeState::Stale,
+            NodeState::Unknown => v1::NodeState::Unknown,
         };
         Self {
             cluster: value.cluster.clone(),
             info: Some((&value.info).into()),
             state: state.into(),
-            last_heard: Some(value.last_heard.into()),
-            attached_at: Some(value.attached_at.into()),
+            last_heard: value.last_heard.map(Into::into),
+            attached_at: value.attached_at.map(Into::into),
             preflight: Some((&value.preflight).into()),
             facts: value.facts,
             emulated_facts: value.emulated_facts,
             failed_facts: value.failed_facts,
             emulated_processes: value.emulated_processes,
             losses: value.losses.iter().map(Into::into).collect(),
+            health: value.health.as_ref().map(Into::into),
         }
     }
 }
@@ -177,6 +192,7 @@ impl TryFrom<v1::NodeStatus> for NodeStatus {
         let state = match v1::NodeState::try_from(value.state) {
             Ok(v1::NodeState::Reporting) => NodeState::Reporting,
             Ok(v1::NodeState::Stale) => NodeState::Stale,
+            Ok(v1::NodeState::Unknown) => NodeState::Unknown,
             Ok(v1::NodeState::Unspecified) => return Err(ConvertError::missing("state")),
             Err(_) => return Err(unknown("state", value.state, "node state")),
         };
@@ -184,14 +200,18 @@ impl TryFrom<v1::NodeStatus> for NodeStatus {
             cluster: to_text("cluster", value.cluster)?,
             info: required("info", value.info)?,
             state,
-            last_heard: to_time("last_heard", value.last_heard)?,
-            attached_at: to_time("attached_at", value.attached_at)?,
+            last_heard: some_time("last_heard", value.last_heard)?,
+            attached_at: some_time("attached_at", value.attached_at)?,
             preflight: required("preflight", value.preflight)?,
             facts: value.facts,
             emulated_facts: value.emulated_facts,
             failed_facts: value.failed_facts,
             emulated_processes: value.emulated_processes,
             losses: each("losses", value.losses, TryInto::try_into)?,
+            health: value
+                .health
+                .map(|health| required("health", Some(health)))
+                .transpose()?,
         })
     }
 }
@@ -238,7 +258,13 @@ impl From<&ServerStatus> for v1::GetServerStatusResponse {
             store,
             totals,
             authenticated,
+            coverage,
+            refusals,
         } = value;
+        let refusal = |(reason, count): &(String, u64)| v1::RefusalCount {
+            reason: reason.clone(),
+            count: *count,
+        };
         Self {
             version: version.clone(),
             started_at: Some((*started_at).into()),
@@ -254,6 +280,8 @@ impl From<&ServerStatus> for v1::GetServerStatusResponse {
             unexplained_gap: totals.unexplained_gap,
             losses: totals.losses.iter().map(Into::into).collect(),
             authenticated: *authenticated,
+            coverage: Some(coverage.into()),
+            refusals: refusals.iter().map(refusal).collect(),
         }
     }
 }
@@ -279,6 +307,10 @@ impl TryFrom<v1::GetServerStatusResponse> for ServerStatus {
                 losses: each("losses", value.losses, TryInto::try_into)?,
             },
             authenticated: value.authenticated,
+            coverage: required("coverage", Some(value.coverage.unwrap_or_default()))?,
+            refusals: each("refusals", value.refusals, |refusal| {
+                Ok((to_text("reason", refusal.reason)?, refusal.count))
+            })?,
         })
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use archtrace_guests::Program;
 use archtrace_harness::world::World;
 use archtrace_proto::v1::query_client::QueryClient;
-use archtrace_proto::v1::{ExecutionMode, Filter, ListFactsRequest};
+use archtrace_proto::v1::{ExecutionMode, Filter, ListFactsRequest, Selection};
 use tonic::transport::{Channel, Endpoint};
 
 use crate::summary::{percentile, sorted};
@@ -45,9 +45,12 @@ async fn until_visible(client: &mut QueryClient<Channel>, guest: &Path) -> Resul
         .spawn()
         .with_context(|| format!("run {}", guest.display()))?;
     let request = ListFactsRequest {
-        filter: Some(Filter {
-            modes: vec![ExecutionMode::Emulated.into()],
-            ..Filter::default()
+        selection: Some(Selection {
+            allow: vec![Filter {
+                modes: vec![ExecutionMode::Emulated.into()],
+                ..Filter::default()
+            }],
+            ..Selection::default()
         }),
         page_size: 10,
         ..ListFactsRequest::default()

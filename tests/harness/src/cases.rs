@@ -11,6 +11,7 @@ mod failures;
 mod flood;
 mod hostile;
 mod kinds;
+mod local;
 mod native;
 mod node;
 mod pods;
@@ -121,6 +122,8 @@ pub const ALL: &[Case] = &[
     everywhere("hostile_names", &[38], hostile::names),
     everywhere("hostile_files", &[40], hostile::files),
     everywhere("hostile_registry", &[], hostile::registry),
+    // Before the agent is started again: what it copied for those who asked is not what others measure.
+    everywhere("local_answers", &[], local::answers),
     everywhere("restart_collector", &[], restarts::collector),
     everywhere("restart_agent", &[32, 35], restarts::agent),
     // Leaves the maps full, of native binaries and of foreign ones.

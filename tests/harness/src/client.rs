@@ -14,6 +14,8 @@ pub struct Client {
     pub program: PathBuf,
     /// Such as `http://127.0.0.1:50061`.
     pub server: String,
+    /// The agent's socket, to ask that instead.
+    pub socket: Option<PathBuf>,
 }
 
 /// The fields of a fact that the cases look at.
@@ -155,6 +157,9 @@ impl Client {
         command
             .args(arguments)
             .args(["-o", "json", "--server", &self.server]);
+        if let Some(socket) = &self.socket {
+            command.arg("--socket").arg(socket);
+        }
         let output = command
             .output()
             .with_context(|| format!("start {}", self.program.display()))?;
@@ -175,12 +180,13 @@ impl Client {
             .collect()
     }
 
-    /// Every fact of `archtrace facts`, with further `arguments`.
+    /// Every fact of `archtrace facts --history`, with further `arguments`: what ran in the cases may be
+    /// gone by now.
     ///
     /// # Errors
     /// If a field is missing, or see [`Client::ask`].
     pub fn facts(&self, arguments: &[&str]) -> Result<Vec<Fact>> {
-        parse(self.ask(&[&["facts"], arguments].concat())?)
+        parse(self.ask(&[&["facts", "--history"], arguments].concat())?)
     }
 
     /// Every image of `archtrace images`.

@@ -147,13 +147,33 @@ impl World {
         self.dir().join("logs")
     }
 
+    /// Where the agent keeps events until the collector has them.
+    #[must_use]
+    pub fn state_dir(&self) -> PathBuf {
+        self.dir().join("state")
+    }
+
     /// Who asks the collector.
     #[must_use]
     pub fn client(&self) -> Client {
         Client {
             program: self.config.programs.join("archtrace"),
             server: self.url(),
+            socket: None,
         }
+    }
+
+    /// Who asks the agent, with no collector between.
+    #[must_use]
+    pub fn local_client(&self) -> Client {
+        Client {
+            socket: Some(self.socket()),
+            ..self.client()
+        }
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.dir().join("run/agent.sock")
     }
 
     /// Who runs pods.
@@ -218,6 +238,8 @@ impl World {
         command.arg("--cri-socket");
         command.arg(socket.unwrap_or_else(|| PathBuf::from("off")));
         command.arg("--log-dir").arg(self.log_dir());
+        command.arg("--state-dir").arg(self.state_dir());
+        command.arg("--socket").arg(self.socket());
         let mut running = Running::start("agent", &mut command, Some(&self.log("agent")))?;
         eventually(START, || {
             alive(&mut running)?;

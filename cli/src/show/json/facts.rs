@@ -33,6 +33,7 @@ pub(crate) struct Fact<'a> {
     via: Option<&'static str>,
     #[serde(flatten)]
     owner: Owner<'a>,
+    ended: bool,
 }
 
 pub(crate) fn fact(value: &NodeFact) -> Fact<'_> {
@@ -59,5 +60,6 @@ pub(crate) fn fact(value: &NodeFact) -> Fact<'_> {
         current: value.current,
         via: fact.key.via.map(Via::as_str),
         owner: Owner::from(identity),
+        ended: value.ended,
     }
 }

@@ -1,7 +1,9 @@
-//! Nodes, and the collector itself.
+//! Nodes.
 
-use archtrace_facts::fleet::{LossTotal, NodeStatus, ServerStatus};
-use archtrace_facts::node::{Handler, HookReport, Uncovered};
+use std::time::Duration;
+
+use archtrace_facts::fleet::{LossTotal, NodeStatus};
+use archtrace_facts::node::{Handler, Health, HookReport, Uncovered};
 use serde::Serialize;
 
 use crate::show::human::{seconds, utc};
@@ -18,8 +20,8 @@ pub(crate) struct Node<'a> {
     page_size: u32,
     boot_id: &'a str,
     agent_version: &'a str,
-    attached_at: String,
-    last_heard: String,
+    attached_at: Option<String>,
+    last_heard: Option<String>,
     facts: u64,
     emulated_facts: u64,
     failed_facts: u64,
@@ -30,10 +32,31 @@ pub(crate) struct Node<'a> {
     cpu_features: &'a [String],
     runs_32bit: Option<bool>,
     lockdown: &'a str,
+    health: Option<AgentHealth<'a>>,
+}
+
+/// How the agent itself does.
+#[derive(Serialize)]
+struct AgentHealth<'a> {
+    resident_bytes: u64,
+    cpu_seconds: f64,
+    queued_records: u64,
+    spooled_bytes: u64,
+    spool: &'a str,
+}
+
+/// A handler of one node.
+#[derive(Serialize)]
+pub(crate) struct NodeHandler<'a> {
+    node: &'a str,
+    node_arch: String,
+    state: &'static str,
+    cluster: &'a str,
+    handler: BinfmtHandler<'a>,
 }
 
 #[derive(Serialize)]
-struct Loss<'a> {
+pub(super) struct Loss<'a> {
     stage: &'a str,
     count: u64,
     records: u64,
@@ -86,8 +109,8 @@ pub(crate) fn node(value: &NodeStatus) -> Node<'_> {
         page_size: value.info.page_size,
         boot_id: &value.info.boot_id,
         agent_version: &value.info.agent_version,
-        attached_at: utc(value.attached_at),
-        last_heard: utc(value.last_heard),
+        attached_at: value.attached_at.map(utc),
+        last_heard: value.last_heard.map(utc),
         facts: value.facts,
         emulated_facts: value.emulated_facts,
         failed_facts: value.failed_facts,
@@ -115,10 +138,42 @@ pub(crate) fn node(value: &NodeStatus) -> Node<'_> {
         cpu_features: &value.info.cpu_features,
         runs_32bit: value.info.runs_32bit,
         lockdown: &value.info.lockdown,
+        health: value.health.as_ref().map(AgentHealth::from),
     }
 }
 
-fn losses(totals: &[LossTotal]) -> Vec<Loss<'_>> {
+/// The handlers that a node has.
+pub(crate) fn handlers(value: &NodeStatus) -> impl Iterator<Item = NodeHandler<'_>> {
+    let handlers = value.preflight.handlers.iter();
+    handlers.map(|handler| NodeHandler {
+        node: &value.info.name,
+        node_arch: value.info.arch.to_string(),
+        state: value.state.as_str(),
+        cluster: &value.cluster,
+        handler: handler.into(),
+    })
+}
+
+impl<'a> From<&'a Health> for AgentHealth<'a> {
+    fn from(health: &'a Health) -> Self {
+        let Health {
+            resident_bytes,
+            cpu_ns,
+            queued_records,
+            spooled_bytes,
+            spool,
+        } = health;
+        Self {
+            resident_bytes: *resident_bytes,
+            cpu_seconds: seconds(Duration::from_nanos(*cpu_ns)),
+            queued_records: *queued_records,
+            spooled_bytes: *spooled_bytes,
+            spool,
+        }
+    }
+}
+
+pub(super) fn losses(totals: &[LossTotal]) -> Vec<Loss<'_>> {
     totals.iter().map(Loss::from).collect()
 }
 
@@ -182,45 +237,5 @@ impl<'a> From<&'a Handler> for BinfmtHandler<'a> {
 impl<'a> From<&'a Uncovered> for UncoveredPod<'a> {
     fn from(Uncovered { cgroup, runtime }: &'a Uncovered) -> Self {
         Self { cgroup, runtime }
-    }
-}
-
-#[derive(Serialize)]
-pub(crate) struct Status<'a> {
-    server: &'a str,
-    version: &'a str,
-    started_at: String,
-    heartbeat_seconds: f64,
-    store: &'a str,
-    store_bytes: u64,
-    authenticated: bool,
-    nodes_reporting: u64,
-    nodes_stale: u64,
-    facts: u64,
-    emulated_facts: u64,
-    failed_facts: u64,
-    events: u64,
-    unexplained_gap: u64,
-    losses: Vec<Loss<'a>>,
-}
-
-pub(crate) fn status<'a>(value: &'a ServerStatus, server: &'a str) -> Status<'a> {
-    let totals = &value.totals;
-    Status {
-        server,
-        version: &value.version,
-        started_at: utc(value.started_at),
-        heartbeat_seconds: seconds(value.heartbeat_interval),
-        store: &value.store,
-        store_bytes: totals.bytes,
-        authenticated: value.authenticated,
-        nodes_reporting: totals.nodes_reporting,
-        nodes_stale: totals.nodes_stale,
-        facts: totals.facts,
-        emulated_facts: totals.emulated_facts,
-        failed_facts: totals.failed_facts,
-        events: totals.events,
-        unexplained_gap: totals.unexplained_gap,
-        losses: losses(&totals.losses),
     }
 }

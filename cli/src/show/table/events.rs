@@ -4,9 +4,9 @@ use std::time::SystemTime;
 
 use archtrace_facts::fleet::NodeEvent;
 use archtrace_facts::report::{HandlerChange, Record};
-use comfy_table::ContentArrangement;
+use comfy_table::{Cell, ContentArrangement};
 
-use super::{Listing, binary, place};
+use super::{Columns, Listing, binary, place};
 use crate::show::human::{age, count, utc};
 use crate::show::words;
 
@@ -16,33 +16,59 @@ pub(crate) fn events(events: &[NodeEvent]) -> String {
     let placed = events
         .iter()
         .any(|event| !place(&event.identity).is_empty());
-    let mut head = vec!["WHEN", "NODE"];
-    head.extend(placed.then_some("POD OR UNIT"));
-    head.extend(["KIND", ">PID", "COMM", "BINARY", "ARCH", "WHY"]);
-    let mut table = Listing::new(&head, ContentArrangement::Dynamic);
+    let mut table = Listing::new(&head("WHEN", placed), ContentArrangement::Dynamic);
     for value in events {
-        let mut row = vec![
-            table.plain(age(value.record.time(), now)),
-            table.plain(&value.node),
-        ];
-        row.extend(placed.then(|| table.plain(place(&value.identity))));
-        row.push(table.kind(&value.record));
-        row.extend(match &value.record {
-            Record::Event(event) => [
-                table.number(event.pid.to_string()),
-                table.plain(&event.comm),
-                table.plain(binary(&event.key)),
-                table.plain(event.key.arch),
-            ],
-            other => ["", "", "", &claimed(other)].map(|text| table.plain(text)),
-        });
-        row.push(table.plain(words::sentence(value)));
+        let when = age(value.record.time(), now);
+        let row = row(&table, value, when, placed);
         table.add(row);
     }
     table.text()
 }
 
+/// What came up since the last time, below what was printed then.
+pub(crate) fn more_events(events: &[NodeEvent], columns: &mut Columns) -> String {
+    let mut table = Listing::new(&head("TIME", true), ContentArrangement::Disabled);
+    for value in events {
+        let row = row(&table, value, utc(value.record.time()), true);
+        table.add(row);
+    }
+    table.below(columns)
+}
+
+/// The same, with every column.
+pub(crate) fn more_events_wide(events: &[NodeEvent], columns: &mut Columns) -> String {
+    wide(events).below(columns)
+}
+
+fn head(when: &'static str, placed: bool) -> Vec<&'static str> {
+    let mut head = vec![when, "NODE"];
+    head.extend(placed.then_some("POD OR UNIT"));
+    head.extend(["KIND", ">PID", "COMM", "BINARY", "ARCH", "WHY"]);
+    head
+}
+
+fn row(table: &Listing, value: &NodeEvent, when: String, placed: bool) -> Vec<Cell> {
+    let mut row = vec![table.plain(when), table.plain(&value.node)];
+    row.extend(placed.then(|| table.plain(place(&value.identity))));
+    row.push(table.kind(&value.record));
+    row.extend(match &value.record {
+        Record::Event(event) => [
+            table.number(event.pid.to_string()),
+            table.plain(&event.comm),
+            table.plain(binary(&event.key)),
+            table.plain(event.key.arch),
+        ],
+        other => ["", "", "", &claimed(other)].map(|text| table.plain(text)),
+    });
+    row.push(table.plain(words::sentence(value)));
+    row
+}
+
 pub(crate) fn events_wide(events: &[NodeEvent]) -> String {
+    wide(events).text()
+}
+
+fn wide(events: &[NodeEvent]) -> Listing {
     let head = [
         "TIME",
         "CLUSTER",
@@ -92,7 +118,7 @@ pub(crate) fn events_wide(events: &[NodeEvent]) -> String {
         row.push(table.plain(words::sentence(value)));
         table.add(row);
     }
-    table.text()
+    table
 }
 
 /// The machine whose files a handler claims.

@@ -1,8 +1,8 @@
-//! Nodes: one row each, or one block each; and the collector itself.
+//! Nodes: one row each, or one block each.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use archtrace_facts::fleet::{LossTotal, NodeStatus, ServerStatus};
+use archtrace_facts::fleet::{LossTotal, NodeStatus};
 use archtrace_facts::node::{Handler, Preflight, Uncovered};
 use comfy_table::ContentArrangement;
 
@@ -44,7 +44,10 @@ pub(crate) fn nodes(nodes: &[NodeStatus]) -> String {
             table.number(count(node.failed_facts)),
             table.number(count(node.emulated_processes)),
             table.number(count(all_lost(&node.losses))),
-            table.plain(age(node.last_heard, now)),
+            table.plain(
+                node.last_heard
+                    .map_or_else(|| "never".to_owned(), |heard| age(heard, now)),
+            ),
         ]);
         table.add(row);
     }
@@ -62,8 +65,12 @@ pub(crate) fn nodes_wide(nodes: &[NodeStatus]) -> String {
         table.pair("uid", &info.uid);
         let state = vec![table.plain("state"), table.state(node.state)];
         table.add(state);
-        table.pair("heard", utc(node.last_heard));
-        table.pair("attached", utc(node.attached_at));
+        if let Some(heard) = node.last_heard {
+            table.pair("heard", utc(heard));
+        }
+        if let Some(attached) = node.attached_at {
+            table.pair("attached", utc(attached));
+        }
         table.pair("arch", info.arch);
         table.pair("cpu", &info.cpu_model);
         table.pair("cpu generation", &info.cpu_generation);
@@ -104,6 +111,16 @@ pub(crate) fn nodes_wide(nodes: &[NodeStatus]) -> String {
         table.pair("failed facts", count(node.failed_facts));
         table.pair("emulated alive", count(node.emulated_processes));
         losses(&mut table, &node.losses);
+        if let Some(health) = &node.health {
+            table.pair("agent's memory", bytes(health.resident_bytes));
+            let used = Duration::from_nanos(health.cpu_ns);
+            table.pair("agent's cpu time", duration(used));
+            table.pair("records waiting", count(health.queued_records));
+            table.pair(
+                "kept in",
+                format!("{} ({})", health.spool, bytes(health.spooled_bytes)),
+            );
+        }
         if !text.is_empty() {
             text.push('\n');
         }
@@ -150,48 +167,7 @@ fn all_lost(losses: &[LossTotal]) -> u64 {
         .fold(0, |sum, loss| sum.saturating_add(loss.count))
 }
 
-pub(crate) fn status(status: &ServerStatus, server: &str) -> String {
-    let ServerStatus {
-        version,
-        started_at,
-        heartbeat_interval,
-        store,
-        totals,
-        authenticated,
-    } = status;
-    let mut table = Listing::new(&[], ContentArrangement::Disabled);
-    table.pair("collector", server);
-    table.pair("version", version);
-    table.pair(
-        "started",
-        format!(
-            "{} ({})",
-            age(*started_at, SystemTime::now()),
-            utc(*started_at)
-        ),
-    );
-    table.pair("heartbeat", duration(*heartbeat_interval));
-    table.pair("store", format!("{store} ({})", bytes(totals.bytes)));
-    table.pair(
-        "peers",
-        if *authenticated {
-            "authenticated"
-        } else {
-            "not authenticated (development mode)"
-        },
-    );
-    table.pair("nodes reporting", count(totals.nodes_reporting));
-    table.pair("nodes stale", count(totals.nodes_stale));
-    table.pair("facts", count(totals.facts));
-    table.pair("emulated facts", count(totals.emulated_facts));
-    table.pair("failed facts", count(totals.failed_facts));
-    table.pair("events", count(totals.events));
-    table.pair("unexplained gap", count(totals.unexplained_gap));
-    losses(&mut table, &totals.losses);
-    table.text()
-}
-
-fn losses(table: &mut Listing, losses: &[LossTotal]) {
+pub(super) fn losses(table: &mut Listing, losses: &[LossTotal]) {
     for LossTotal {
         stage,
         count: lost,

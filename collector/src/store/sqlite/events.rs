@@ -5,19 +5,15 @@ mod row;
 use std::time::SystemTime;
 
 use archtrace_facts::fact::Stage;
-use archtrace_facts::fleet::NodeEvent;
-use archtrace_facts::report::{EventBatch, Record};
-use rusqlite::types::Value;
-use rusqlite::{Connection, params, params_from_iter};
+use archtrace_facts::report::{EventBatch, Record, ReportedLoss, SequenceRange};
+use rusqlite::{Connection, params};
 
-use super::nodes;
-use super::select::Conditions;
 use super::values::{from_count, from_random, from_time, to_count};
 use super::writer::Failure;
-use crate::store::{EventCursor, EventQuery, NodeId};
+use crate::store::NodeId;
 
 /// The stream of what the collector itself has to tell about a node.
-const OWN_STREAM: u64 = 0;
+pub(super) const OWN_STREAM: u64 = 0;
 
 /// Makes sure that the stream is there, and returns the first sequence that is not stored. What
 /// came before `oldest` was never promised to this store: it is no gap.
@@ -26,14 +22,47 @@ pub(super) fn open_stream(
     node: NodeId,
     stream_id: u64,
     oldest: u64,
+    now: SystemTime,
 ) -> rusqlite::Result<u64> {
-    let stream = from_random(stream_id);
+    stream(db, node, stream_id, oldest, now).map(|stream| to_count(stream.next))
+}
+
+/// Where a stream is.
+#[derive(Clone, Copy, Debug)]
+struct Stream {
+    first: i64,
+    next: i64,
+}
+
+fn stream(
+    db: &Connection,
+    node: NodeId,
+    stream_id: u64,
+    oldest: u64,
+    now: SystemTime,
+) -> rusqlite::Result<Stream> {
     db.prepare_cached(
-        "INSERT OR IGNORE INTO stream (node_id, stream_id, next_sequence) VALUES (?, ?, ?)",
+        "INSERT INTO stream (node_id, stream_id, first_sequence, next_sequence, events, missing,
+           explained, last_used)
+         VALUES (?1, ?2, ?3, ?3, 0, 0, 0, ?4)
+         ON CONFLICT (node_id, stream_id) DO UPDATE SET
+           last_used = MAX(last_used, excluded.last_used)
+         RETURNING first_sequence, next_sequence",
     )?
-    .execute(params![node.0, stream, from_count(oldest)])?;
-    db.prepare_cached("SELECT next_sequence FROM stream WHERE node_id = ? AND stream_id = ?")?
-        .query_row([node.0, stream], |row| row.get(0).map(to_count))
+    .query_row(
+        params![
+            node.0,
+            from_random(stream_id),
+            from_count(oldest),
+            from_time(now)
+        ],
+        |row| {
+            Ok(Stream {
+                first: row.get(0)?,
+                next: row.get(1)?,
+            })
+        },
+    )
 }
 
 pub(super) fn append(
@@ -43,46 +72,111 @@ pub(super) fn append(
     now: SystemTime,
 ) -> Result<u64, Failure> {
     let first = batch.first_sequence;
-    let stored = open_stream(db, node, batch.stream_id, first)?;
-    let missing = first.saturating_sub(stored);
-    let unexplained = missing.saturating_sub(explained(&batch.records));
-    let (mut sequence, mut events) = (first, 0);
+    let Stream { first: began, next } = stream(db, node, batch.stream_id, first, now)?;
+    let version: i64 = db
+        .prepare_cached("SELECT version + 1 FROM node_state WHERE node_id = ?")?
+        .query_row([node.0], |row| row.get(0))?;
+    let (mut inserted, mut events, mut late, mut without_range) = (false, 0, 0, 0_u64);
+    let mut sequence = first;
     for record in &batch.records {
-        let inserted = row::insert(db, node, batch.stream_id, sequence, record)?;
-        events += u64::from(inserted && !matches!(record, Record::Loss(_)));
+        let new = row::insert(db, node, version, batch.stream_id, sequence, record, now)?;
+        inserted |= new;
+        if new {
+            late += i64::from((began..next).contains(&from_count(sequence)));
+            match record {
+                Record::Loss(loss) => {
+                    count_loss(db, node, loss)?;
+                    match loss.range {
+                        Some(range) => explain(db, node, range, now)?,
+                        // Only events that had got as far as the agent's queue had a sequence.
+                        None if loss.stage == Stage::EventQueue.as_str() => {
+                            without_range = without_range.saturating_add(loss.count);
+                        }
+                        None => {}
+                    }
+                }
+                Record::Event(_) | Record::Handler(_) => events += 1,
+            }
+        }
         sequence = sequence.saturating_add(1);
     }
-    let next = stored.max(sequence);
+    let skipped = first.saturating_sub(to_count(next));
+    let next = to_count(next).max(sequence);
     db.prepare_cached(
         "UPDATE stream SET next_sequence = ?, events = events + ?,
-           unexplained_gap = MIN(unexplained_gap + ?, 9223372036854775807)
+           missing = MIN(MAX(missing - ?, 0) + ?, 9223372036854775807),
+           explained = MIN(explained + ?, 9223372036854775807)
          WHERE node_id = ? AND stream_id = ?",
     )?
     .execute(params![
         from_count(next),
-        from_count(events),
-        from_count(unexplained),
+        events,
+        late,
+        from_count(skipped),
+        // Agents from before ranges told in the batch behind a gap how many were in it.
+        from_count(skipped.min(without_range)),
         node.0,
         from_random(batch.stream_id),
     ])?;
-    nodes::heard(db, node, now)?;
+    db.prepare_cached(
+        "UPDATE node_state SET version = version + ?, last_heard = MAX(last_heard, ?)
+         WHERE node_id = ?",
+    )?
+    .execute(params![inserted, from_time(now), node.0])?;
     Ok(next)
 }
 
-/// Sequences before the batch that its losses account for. Only events that had got as far as the
-/// agent's queue had a sequence.
-fn explained(records: &[Record]) -> u64 {
-    let counts = records.iter().map(|record| match record {
-        Record::Loss(loss) if loss.stage == Stage::EventQueue.as_str() => loss.count,
-        _ => 0,
-    });
-    counts.fold(0, u64::saturating_add)
+/// Accounts for sequences that a loss names, as far as they were promised and are not stored.
+fn explain(
+    db: &Connection,
+    node: NodeId,
+    range: SequenceRange,
+    now: SystemTime,
+) -> rusqlite::Result<()> {
+    let SequenceRange {
+        stream_id,
+        first,
+        last,
+    } = range;
+    // A stream that was never heard of begins with what was lost of it.
+    let began = stream(db, node, stream_id, first, now)?.first;
+    let (first, last) = (from_count(first).max(began), from_count(last));
+    if last < first {
+        return Ok(());
+    }
+    let stored: i64 = db
+        .prepare_cached(
+            "SELECT COUNT(*) FROM event
+             WHERE node_id = ? AND stream_id = ? AND sequence BETWEEN ? AND ?",
+        )?
+        .query_row([node.0, from_random(stream_id), first, last], |row| {
+            row.get(0)
+        })?;
+    db.prepare_cached(
+        "UPDATE stream SET explained = MIN(explained + ?, 9223372036854775807)
+         WHERE node_id = ? AND stream_id = ?",
+    )?
+    .execute([
+        (last - first).saturating_add(1).saturating_sub(stored),
+        node.0,
+        from_random(stream_id),
+    ])?;
+    Ok(())
 }
 
-/// Appends to the node's own stream at the collector.
-pub(super) fn append_own(db: &Connection, node: NodeId, record: &Record) -> Result<(), Failure> {
-    let sequence = open_stream(db, node, OWN_STREAM, 0)?;
-    row::insert(db, node, OWN_STREAM, sequence, record)?;
+/// Appends to the node's own stream at the collector, as part of the node's change to `version`.
+pub(super) fn append_own(
+    db: &Connection,
+    node: NodeId,
+    version: i64,
+    record: &Record,
+    now: SystemTime,
+) -> Result<(), Failure> {
+    let sequence = open_stream(db, node, OWN_STREAM, 0, now)?;
+    row::insert(db, node, version, OWN_STREAM, sequence, record, now)?;
+    if let Record::Loss(loss) = record {
+        count_loss(db, node, loss)?;
+    }
     db.prepare_cached(
         "UPDATE stream SET next_sequence = next_sequence + 1 WHERE node_id = ? AND stream_id = ?",
     )?
@@ -90,57 +184,13 @@ pub(super) fn append_own(db: &Connection, node: NodeId, record: &Record) -> Resu
     Ok(())
 }
 
-pub(super) fn list(
-    db: &Connection,
-    query: &EventQuery,
-) -> Result<Vec<(EventCursor, NodeEvent)>, Failure> {
-    let EventQuery {
-        filter,
-        kinds,
-        after,
-        limit,
-    } = query;
-    let mut conditions = Conditions::default();
-    conditions.any_of("n.name", filter.nodes.iter().cloned());
-    conditions.any_of("o.namespace", filter.namespaces.iter().cloned());
-    conditions.any_of("o.pod", filter.pods.iter().cloned());
-    conditions.any_of("e.arch", filter.archs.iter().map(ToString::to_string));
-    conditions.any_of("e.mode", filter.modes.iter().map(ToString::to_string));
-    conditions.any_of("e.kind", kinds.iter().cloned());
-    if let Some(since) = filter.since {
-        conditions.add("e.time >= ?", [Value::Integer(from_time(since))]);
-    }
-    if let Some(EventCursor {
-        time,
-        node,
-        stream_id,
-        sequence,
-    }) = after
-    {
-        conditions.add(
-            "(e.time, e.node_id, e.stream_id, e.sequence) < (?, ?, ?, ?)",
-            [
-                *time,
-                node.0,
-                from_random(*stream_id),
-                from_count(*sequence),
-            ]
-            .map(Value::Integer),
-        );
-    }
-    let sql = format!(
-        "SELECT e.*, n.cluster, n.name AS node, n.arch AS node_arch, o.identity
-         FROM event e JOIN node n ON n.id = e.node_id
-           LEFT JOIN owner o ON o.node_id = e.node_id AND o.cgroup = e.cgroup{}
-         ORDER BY e.time DESC, e.node_id DESC, e.stream_id DESC, e.sequence DESC LIMIT ?",
-        conditions.clause()
-    );
-    let mut statement = db.prepare_cached(&sql)?;
-    let values = conditions.values([Value::Integer((*limit).into())]);
-    let mut rows = statement.query(params_from_iter(values))?;
-    let mut events = Vec::new();
-    while let Some(row) = rows.next()? {
-        events.push(row::read(row)?);
-    }
-    Ok(events)
+/// Adds to the sums over all time.
+fn count_loss(db: &Connection, node: NodeId, loss: &ReportedLoss) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO loss_total (node_id, stage, count, records) VALUES (?, ?, ?, 1)
+         ON CONFLICT (node_id, stage) DO UPDATE SET
+           count = MIN(count + excluded.count, 9223372036854775807), records = records + 1",
+    )?
+    .execute(params![node.0, loss.stage, from_count(loss.count)])?;
+    Ok(())
 }

@@ -1,78 +1,190 @@
-//! Nodes: their epochs, their health, and sums over what they reported.
+//! Nodes: their epochs, who may change their facts, and their signs of life.
 
-use std::collections::HashMap;
+mod list;
+
+pub(super) use list::{list, totals};
+
 use std::time::SystemTime;
 
+use archtrace_facts::digest::Digest;
 use archtrace_facts::fact::Stage;
-use archtrace_facts::fleet::{LossTotal, NodeState, NodeStatus, Totals};
 use archtrace_facts::report::{Hello, Record, ReportedLoss};
-use archtrace_proto::convert::{decode_node, decode_preflight, encode_node, encode_preflight};
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
+use archtrace_proto::convert::{encode_health, encode_node, encode_preflight};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::events;
-use super::select::Conditions;
-use super::values::{from_count, from_random, from_time, to_count, to_time};
+use super::values::{digest, from_count, from_random, from_time, to_count, to_time};
 use super::writer::Failure;
-use crate::store::{Attached, Beat, NodeId, NodeQuery};
+use crate::store::{Attached, Beat, Lease, NodeId};
+
+/// What is stored of a node, as far as changes of it depend on that.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct State {
+    pub(super) epoch: i64,
+    pub(super) revision: Option<i64>,
+    pub(super) session: i64,
+    digest: Digest,
+    version: i64,
+}
+
+pub(super) fn state(db: &Connection, node: NodeId) -> rusqlite::Result<State> {
+    db.prepare_cached(
+        "SELECT epoch, revision, session, digest, version FROM node_state WHERE node_id = ?",
+    )?
+    .query_row([node.0], |row| {
+        Ok(State {
+            epoch: row.get("epoch")?,
+            revision: row.get("revision")?,
+            session: row.get("session")?,
+            digest: digest(row, "digest")?,
+            version: row.get("version")?,
+        })
+    })
+}
+
+/// A change of a node under construction.
+#[derive(Debug)]
+pub(super) struct Change<'a> {
+    pub(super) db: &'a Connection,
+    pub(super) node: NodeId,
+    pub(super) epoch: i64,
+    pub(super) digest: Digest,
+    /// How many rows are more, in all and of each mode.
+    pub(super) facts: i64,
+    pub(super) emulated_facts: i64,
+    pub(super) failed_facts: i64,
+    had_version: i64,
+    version: i64,
+}
+
+impl<'a> Change<'a> {
+    pub(super) fn of(db: &'a Connection, node: NodeId, state: &State) -> Self {
+        Self {
+            db,
+            node,
+            epoch: state.epoch,
+            digest: state.digest,
+            facts: 0,
+            emulated_facts: 0,
+            failed_facts: 0,
+            had_version: state.version,
+            version: state.version,
+        }
+    }
+
+    /// The version that readers find the change by. Whoever asks for it changes something that they
+    /// see; a change that nobody asked for it leaves the node's version as it is.
+    pub(super) fn version(&mut self) -> i64 {
+        self.version = self.had_version + 1;
+        self.version
+    }
+
+    /// The last step. With a `revision`, the store holds all that the agent had to tell.
+    pub(super) fn finish(self, revision: Option<i64>, now: i64) -> rusqlite::Result<()> {
+        self.db
+            .prepare_cached(
+                "UPDATE node_state SET version = ?1, digest = ?2, facts = facts + ?3,
+                   emulated_facts = emulated_facts + ?4, failed_facts = failed_facts + ?5,
+                   revision = COALESCE(?6, revision), last_heard = MAX(last_heard, ?7),
+                   complete_at = CASE WHEN ?6 IS NULL THEN complete_at ELSE ?7 END
+                 WHERE node_id = ?8",
+            )?
+            .execute(params![
+                self.version,
+                self.digest.to_bytes(),
+                self.facts,
+                self.emulated_facts,
+                self.failed_facts,
+                revision,
+                now,
+                self.node.0,
+            ])?;
+        Ok(())
+    }
+}
 
 pub(super) fn attach(db: &Connection, hello: &Hello, now: SystemTime) -> Result<Attached, Failure> {
     let epoch = from_random(hello.epoch);
     let known = db
-        .prepare_cached("SELECT id, epoch, complete_at FROM node WHERE cluster = ? AND name = ?")?
+        .prepare_cached(
+            "SELECT n.id, s.epoch, s.complete_at FROM node n JOIN node_state s ON s.node_id = n.id
+             WHERE n.cluster = ? AND n.name = ?",
+        )?
         .query_row(params![hello.cluster, hello.node.name], |row| {
-            Ok((NodeId(row.get(0)?), row.get(1)?, row.get(2)?))
+            Ok((NodeId(row.get(0)?), row.get::<_, i64>(1)?, row.get(2)?))
         })
         .optional()?;
     let node = match known {
-        None => insert(db, hello, epoch, now)?,
+        None => insert(db, hello, epoch)?,
         Some((node, current, complete_at)) => {
             if epoch != current {
-                change_epoch(db, node, hello, epoch, complete_at)?;
+                change_epoch(db, node, hello, epoch, complete_at, now)?;
             }
             node
         }
     };
+    describe(db, node, hello)?;
     db.prepare_cached(
-        "UPDATE node SET arch = ?, info = ?, preflight = ?, last_heard = ? WHERE id = ?",
+        "UPDATE node_state SET session = session + 1, last_heard = MAX(last_heard, ?)
+         WHERE node_id = ?",
     )?
-    .execute(params![
-        hello.node.arch.to_string(),
-        encode_node(&hello.node),
-        encode_preflight(&hello.preflight),
-        from_time(now),
-        node.0,
-    ])?;
-    let next_sequence =
-        events::open_stream(db, node, hello.event_stream_id, hello.oldest_sequence)?;
-    let revision: Option<i64> = db
-        .prepare_cached("SELECT revision FROM node WHERE id = ?")?
-        .query_row([node.0], |row| row.get(0))?;
+    .execute([from_time(now), node.0])?;
+    let open = |stream, oldest| events::open_stream(db, node, stream, oldest, now);
+    let next_sequence = open(hello.event_stream_id, hello.oldest_sequence)?;
+    let earlier = hello.earlier_streams.iter();
+    let earlier = earlier.map(|earlier| open(earlier.stream_id, earlier.oldest_sequence));
+    let earlier_next_sequences = earlier.collect::<rusqlite::Result<_>>()?;
+    let State {
+        revision,
+        session,
+        digest,
+        ..
+    } = state(db, node)?;
     Ok(Attached {
-        node,
-        revision: revision.map(to_count),
+        lease: Lease { node, session },
+        held: revision.map(|revision| (to_count(revision), digest)),
         next_sequence,
+        earlier_next_sequences,
     })
 }
 
-fn insert(db: &Connection, hello: &Hello, epoch: i64, now: SystemTime) -> Result<NodeId, Failure> {
+fn insert(db: &Connection, hello: &Hello, epoch: i64) -> rusqlite::Result<NodeId> {
     let attached_at = from_time(hello.attached_at);
+    db.prepare_cached("INSERT INTO node (cluster, name, arch) VALUES (?, ?, '')")?
+        .execute(params![hello.cluster, hello.node.name])?;
+    let node = NodeId(db.last_insert_rowid());
     db.prepare_cached(
-        "INSERT INTO node (cluster, name, arch, info, preflight, epoch, attached_at, last_heard, complete_at)
-         VALUES (?, ?, '', x'', x'', ?, ?, ?, ?)",
+        "INSERT INTO node_state (node_id, epoch, digest, session, version, attached_at, last_heard,
+           complete_at, facts, emulated_facts, failed_facts)
+         VALUES (?1, ?2, ?3, 0, 0, ?4, 0, ?4, 0, 0, 0)",
     )?
     .execute(params![
-        hello.cluster,
-        hello.node.name,
+        node.0,
         epoch,
-        attached_at,
-        from_time(now),
+        Digest::default().to_bytes(),
         attached_at
     ])?;
-    let node = NodeId(db.last_insert_rowid());
+    db.prepare_cached("INSERT INTO node_info (node_id, info, preflight) VALUES (?, x'', x'')")?
+        .execute([node.0])?;
     db.prepare_cached("INSERT INTO epoch (node_id, epoch, attached_at) VALUES (?, ?, ?)")?
         .execute(params![node.0, epoch, attached_at])?;
     Ok(node)
+}
+
+/// Notes what the agent says of its node. Most of the time it is what it said before.
+fn describe(db: &Connection, node: NodeId, hello: &Hello) -> rusqlite::Result<()> {
+    db.prepare_cached("UPDATE node SET arch = ?1 WHERE id = ?2 AND arch <> ?1")?
+        .execute(params![hello.node.arch.to_string(), node.0])?;
+    db.prepare_cached(
+        "UPDATE node_info SET info = ?1, preflight = ?2
+         WHERE node_id = ?3 AND (info <> ?1 OR preflight <> ?2)",
+    )?
+    .execute(params![
+        encode_node(&hello.node),
+        encode_preflight(&hello.preflight),
+        node.0,
+    ])?;
+    Ok(())
 }
 
 /// Makes `epoch` the node's current one, and tells the gap before it if it is a new one.
@@ -82,21 +194,39 @@ fn change_epoch(
     hello: &Hello,
     epoch: i64,
     complete_at: i64,
+    now: SystemTime,
 ) -> Result<(), Failure> {
     let attached_at = from_time(hello.attached_at);
-    // The revision is forgotten: other epochs changed what is live, so a snapshot has to come.
-    db.prepare_cached("UPDATE node SET epoch = ?, revision = NULL, attached_at = ? WHERE id = ?")?
-        .execute(params![epoch, attached_at, node.0])?;
     let new = db
         .prepare_cached(
             "INSERT OR IGNORE INTO epoch (node_id, epoch, attached_at) VALUES (?, ?, ?)",
         )?
-        .execute(params![node.0, epoch, attached_at])?;
-    if new == 0 {
+        .execute(params![node.0, epoch, attached_at])?
+        > 0;
+    let version: i64 = db
+        .prepare_cached(
+            // The revision is forgotten: nothing of this epoch is live, so a snapshot has to come.
+            "UPDATE node_state SET epoch = ?1, revision = NULL, digest = ?2, attached_at = ?3,
+               version = version + 1, complete_at = CASE WHEN ?4 THEN ?3 ELSE complete_at END
+             WHERE node_id = ?5 RETURNING version",
+        )?
+        .query_row(
+            params![
+                epoch,
+                Digest::default().to_bytes(),
+                attached_at,
+                new,
+                node.0
+            ],
+            |row| row.get(0),
+        )?;
+    db.prepare_cached(
+        "UPDATE fact SET processes = 0, live = FALSE, version = ? WHERE node_id = ? AND live = TRUE",
+    )?
+    .execute([version, node.0])?;
+    if !new {
         return Ok(());
     }
-    db.prepare_cached("UPDATE node SET complete_at = ? WHERE id = ?")?
-        .execute([attached_at, node.0])?;
     let loss = ReportedLoss {
         stage: Stage::AgentDown.as_str().to_owned(),
         // What ran while nobody looked cannot be known.
@@ -104,167 +234,29 @@ fn change_epoch(
         since: to_time(complete_at),
         // The node's clock may be behind ours.
         until: to_time(attached_at.max(complete_at)),
+        range: None,
     };
-    events::append_own(db, node, &Record::Loss(loss))
+    events::append_own(db, node, version, &Record::Loss(loss), now)
 }
 
-pub(super) fn heartbeat(
-    db: &Connection,
-    node: NodeId,
-    beat: &Beat,
-    now: SystemTime,
-) -> Result<(), Failure> {
-    heard(db, node, now)?;
-    db.prepare_cached(
-        "UPDATE node SET complete_at = ?1 WHERE id = ?2 AND epoch = ?3 AND revision = ?4",
-    )?
-    .execute(params![
-        from_time(now),
-        node.0,
-        from_random(beat.epoch),
-        from_count(beat.revision)
-    ])?;
-    if let Some(preflight) = &beat.preflight {
-        db.prepare_cached("UPDATE node SET preflight = ? WHERE id = ?")?
-            .execute(params![encode_preflight(preflight), node.0])?;
+pub(super) fn heartbeat(db: &Connection, beat: &Beat) -> Result<(), Failure> {
+    let current =
+        db.prepare_cached(
+            "UPDATE node_state SET last_heard = MAX(last_heard, ?1),
+               complete_at = CASE WHEN revision = ?2 THEN ?1 ELSE complete_at END,
+               health = COALESCE(?3, health)
+             WHERE node_id = ?4 AND epoch = ?5",
+        )?
+        .execute(params![
+            from_time(beat.at),
+            from_count(beat.revision),
+            beat.health.as_ref().map(encode_health),
+            beat.node.0,
+            from_random(beat.epoch),
+        ])? > 0;
+    if let Some(preflight) = beat.preflight.as_ref().filter(|_| current) {
+        db.prepare_cached("UPDATE node_info SET preflight = ? WHERE node_id = ?")?
+            .execute(params![encode_preflight(preflight), beat.node.0])?;
     }
     Ok(())
-}
-
-/// Notes that the node's agent is alive; whatever it says is a sign of life.
-pub(super) fn heard(db: &Connection, node: NodeId, now: SystemTime) -> rusqlite::Result<()> {
-    db.prepare_cached("UPDATE node SET last_heard = MAX(last_heard, ?) WHERE id = ?")?
-        .execute(params![from_time(now), node.0])?;
-    Ok(())
-}
-
-pub(super) fn list(
-    db: &Connection,
-    query: &NodeQuery,
-) -> Result<Vec<(NodeId, NodeStatus)>, Failure> {
-    let alive_since = from_time(query.alive_since);
-    let mut conditions = Conditions::default();
-    conditions.any_of("n.name", query.names.iter().cloned());
-    if let Some(after) = query.after {
-        conditions.add("n.id > ?", [Value::Integer(after.0)]);
-    }
-    // One lookup per node and sum, each along an index that holds what it needs.
-    let sql = format!(
-        "SELECT n.*,
-           (SELECT COUNT(*) FROM fact f WHERE f.node_id = n.id) AS facts,
-           (SELECT COUNT(*) FROM fact f WHERE f.node_id = n.id AND f.mode = 'emulated'
-              AND f.mode <> 'native') AS emulated,
-           (SELECT COUNT(*) FROM fact f WHERE f.node_id = n.id AND f.mode = 'failed'
-              AND f.mode <> 'native') AS failed,
-           (SELECT TOTAL(f.processes) FROM fact f WHERE f.node_id = n.id AND f.mode = 'emulated'
-              AND f.mode <> 'native' AND f.live_epoch = n.epoch) AS processes
-         FROM node n{} ORDER BY n.id LIMIT ?",
-        conditions.clause()
-    );
-    let mut losses = losses_by_node(db)?;
-    let mut statement = db.prepare_cached(&sql)?;
-    let values = conditions.values([Value::Integer(query.limit.into())]);
-    let mut rows = statement.query(params_from_iter(values))?;
-    let mut nodes = Vec::new();
-    while let Some(row) = rows.next()? {
-        let id = NodeId(row.get("id")?);
-        let losses = losses.remove(&id.0).unwrap_or_default();
-        nodes.push((id, read(row, alive_since, losses)?));
-    }
-    Ok(nodes)
-}
-
-fn read(row: &Row<'_>, alive_since: i64, losses: Vec<LossTotal>) -> Result<NodeStatus, Failure> {
-    let last_heard: i64 = row.get("last_heard")?;
-    let reporting = last_heard >= alive_since;
-    let info = row.get_ref("info")?.as_blob()?;
-    let preflight = row.get_ref("preflight")?.as_blob()?;
-    let count = |column: &str| row.get(column).map(to_count);
-    Ok(NodeStatus {
-        cluster: row.get("cluster")?,
-        info: decode_node(info)?,
-        state: if reporting {
-            NodeState::Reporting
-        } else {
-            NodeState::Stale
-        },
-        last_heard: to_time(last_heard),
-        attached_at: to_time(row.get("attached_at")?),
-        preflight: decode_preflight(preflight)?,
-        facts: count("facts")?,
-        emulated_facts: count("emulated")?,
-        failed_facts: count("failed")?,
-        emulated_processes: if reporting {
-            rounded(row.get("processes")?)
-        } else {
-            0
-        },
-        losses,
-    })
-}
-
-/// Sums are built with `TOTAL`, because `SUM` fails when it overflows, and what is summed up comes
-/// from peers. Exact up to 2^53; beyond 64 bits the highest number.
-fn rounded(total: f64) -> u64 {
-    // A cast from float to integer saturates.
-    total as u64
-}
-
-fn losses_by_node(db: &Connection) -> Result<HashMap<i64, Vec<LossTotal>>, Failure> {
-    let mut statement = db.prepare_cached(
-        "SELECT node_id, stage, TOTAL(count), COUNT(*) FROM event WHERE kind = 'loss'
-         GROUP BY node_id, stage ORDER BY node_id, stage",
-    )?;
-    let mut rows = statement.query([])?;
-    let mut losses: HashMap<i64, Vec<LossTotal>> = HashMap::new();
-    while let Some(row) = rows.next()? {
-        losses.entry(row.get(0)?).or_default().push(LossTotal {
-            stage: row.get(1)?,
-            count: rounded(row.get(2)?),
-            records: to_count(row.get(3)?),
-        });
-    }
-    Ok(losses)
-}
-
-pub(super) fn totals(db: &Connection, alive_since: SystemTime) -> Result<Totals, Failure> {
-    let number = |sql: &str| {
-        db.prepare_cached(sql)?
-            .query_row([], |row| row.get(0).map(to_count))
-    };
-    let total = |sql: &str| {
-        db.prepare_cached(sql)?
-            .query_row([], |row| row.get(0).map(rounded))
-    };
-    let nodes = number("SELECT COUNT(*) FROM node")?;
-    let reporting: i64 = db
-        .prepare_cached("SELECT COUNT(*) FROM node WHERE last_heard >= ?")?
-        .query_row([from_time(alive_since)], |row| row.get(0))?;
-    let mut losses: Vec<LossTotal> = Vec::new();
-    for loss in losses_by_node(db)?.into_values().flatten() {
-        match losses.iter_mut().find(|total| total.stage == loss.stage) {
-            Some(total) => {
-                total.count = total.count.saturating_add(loss.count);
-                total.records = total.records.saturating_add(loss.records);
-            }
-            None => losses.push(loss),
-        }
-    }
-    losses.sort_by(|a, b| a.stage.cmp(&b.stage));
-    let pages = number("PRAGMA page_count")?;
-    Ok(Totals {
-        bytes: pages.saturating_mul(number("PRAGMA page_size")?),
-        nodes_reporting: to_count(reporting),
-        nodes_stale: nodes.saturating_sub(to_count(reporting)),
-        facts: number("SELECT COUNT(*) FROM fact")?,
-        emulated_facts: number(
-            "SELECT COUNT(*) FROM fact WHERE mode = 'emulated' AND mode <> 'native'",
-        )?,
-        failed_facts: number(
-            "SELECT COUNT(*) FROM fact WHERE mode = 'failed' AND mode <> 'native'",
-        )?,
-        events: total("SELECT TOTAL(events) FROM stream")?,
-        unexplained_gap: total("SELECT TOTAL(unexplained_gap) FROM stream")?,
-        losses,
-    })
 }

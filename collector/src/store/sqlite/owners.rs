@@ -1,47 +1,185 @@
 //! Whose cgroups are, and the images of their containers.
 
+use std::collections::HashMap;
 use std::time::SystemTime;
 
 use archtrace_facts::arch::Arch;
 use archtrace_facts::fleet::FleetImage;
+use archtrace_facts::identity::{self, Identity};
 use archtrace_facts::image::Image;
 use archtrace_facts::report::Owner;
-use archtrace_proto::convert::{decode_image, encode_identity, encode_image};
+use archtrace_proto::convert::{decode_identity, decode_image, encode_identity, encode_image};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 
+use super::nodes::Change;
 use super::select::Conditions;
 use super::values::{from_count, from_time, to_count, to_time};
 use super::writer::Failure;
-use crate::store::{ImageCursor, ImageQuery, NodeId};
+use crate::store::NodeId;
+use archtrace_query::read::{ImageCursor, ImageQuery};
 
-/// Takes in what an agent tells of its node's containers.
-pub(super) fn take(
+/// Rows of owners that were looked up in a change, by cgroup.
+pub(super) type Rows<'a> = HashMap<&'a str, i64>;
+
+/// Takes in whose cgroups are, as an agent tells it, and returns their rows. Facts of a cgroup that
+/// gets another owner change with it.
+pub(super) fn take<'a>(
+    change: &mut Change<'_>,
+    owners: &'a [Owner],
+    now: SystemTime,
+) -> Result<Rows<'a>, Failure> {
+    let (db, node, now) = (change.db, change.node, from_time(now));
+    let mut rows = Rows::with_capacity(owners.len());
+    for Owner { cgroup, identity } in owners {
+        let encoded = encode_identity(identity);
+        let known = db
+            .prepare_cached("SELECT id, identity FROM owner WHERE node_id = ? AND cgroup = ?")?
+            .query_row(params![node.0, cgroup], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
+            })
+            .optional()?;
+        let row = match known {
+            None => insert(db, node, cgroup, identity, &encoded, now)?,
+            // Maps may be encoded in another order.
+            Some((row, had)) if had == encoded || decode_identity(&had)? == *identity => {
+                touch(db, row, now)?;
+                row
+            }
+            Some((row, _)) => {
+                update(db, row, identity, &encoded, now)?;
+                db.prepare_cached(
+                    "UPDATE fact SET version = ? WHERE owner_id = ? AND live = TRUE",
+                )?
+                .execute([change.version(), row])?;
+                row
+            }
+        };
+        rows.insert(cgroup, row);
+    }
+    Ok(rows)
+}
+
+/// The row of a cgroup's owner: that of whom the cgroup's path tells, until an agent says more.
+pub(super) fn of_cgroup(
     db: &Connection,
     node: NodeId,
-    owners: &[Owner],
+    cgroup: &str,
+    now: SystemTime,
+) -> rusqlite::Result<i64> {
+    let known = db
+        .prepare_cached("SELECT id FROM owner WHERE node_id = ? AND cgroup = ?")?
+        .query_row(params![node.0, cgroup], |row| row.get(0))
+        .optional()?;
+    if let Some(row) = known {
+        return Ok(row);
+    }
+    let identity = identity::of_cgroup(cgroup);
+    insert(
+        db,
+        node,
+        cgroup,
+        &identity,
+        &encode_identity(&identity),
+        from_time(now),
+    )
+}
+
+fn insert(
+    db: &Connection,
+    node: NodeId,
+    cgroup: &str,
+    identity: &Identity,
+    encoded: &[u8],
+    now: i64,
+) -> rusqlite::Result<i64> {
+    db.prepare_cached(
+        "INSERT INTO owner (node_id, cgroup, namespace, pod, container, workload, image, image_id, unit,
+           identity, last_used)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )?
+    .execute(params![
+        node.0,
+        cgroup,
+        identity.namespace,
+        identity.pod,
+        identity.container,
+        identity.workload,
+        identity.image,
+        identity.image_id,
+        identity.unit,
+        encoded,
+        now,
+    ])?;
+    Ok(db.last_insert_rowid())
+}
+
+fn update(
+    db: &Connection,
+    row: i64,
+    identity: &Identity,
+    encoded: &[u8],
+    now: i64,
+) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "UPDATE owner SET namespace = ?, pod = ?, container = ?, workload = ?, image = ?, image_id = ?,
+           unit = ?, identity = ?, last_used = MAX(last_used, ?)
+         WHERE id = ?",
+    )?
+    .execute(params![
+        identity.namespace,
+        identity.pod,
+        identity.container,
+        identity.workload,
+        identity.image,
+        identity.image_id,
+        identity.unit,
+        encoded,
+        now,
+        row,
+    ])?;
+    Ok(())
+}
+
+/// Notes that an owner was told of: once a day is enough to see which nobody needs, and spares a
+/// snapshot that says nothing new one write for each.
+fn touch(db: &Connection, row: i64, now: i64) -> rusqlite::Result<()> {
+    const DAY: i64 = 24 * 3600 * 1_000_000_000;
+    db.prepare_cached("UPDATE owner SET last_used = ?1 WHERE id = ?2 AND last_used < ?3")?
+        .execute([now, row, now.saturating_sub(DAY)])?;
+    Ok(())
+}
+
+/// Makes columns of what is encoded, in a file whose owners had none.
+pub(super) fn fill(db: &Connection) -> Result<(), Failure> {
+    let mut statement = db.prepare("SELECT id, cgroup, identity, last_used FROM owner")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (id, cgroup): (i64, String) = (row.get(0)?, row.get(1)?);
+        let told: Vec<u8> = row.get(2)?;
+        let identity = if told.is_empty() {
+            identity::of_cgroup(&cgroup)
+        } else {
+            decode_identity(&told)?
+        };
+        update(db, id, &identity, &encode_identity(&identity), row.get(3)?)?;
+    }
+    Ok(())
+}
+
+/// Takes in what an agent tells of the images of its node's containers.
+pub(super) fn take_images(
+    db: &Connection,
+    node: NodeId,
     images: &[Image],
     now: SystemTime,
 ) -> Result<(), Failure> {
-    for Owner { cgroup, identity } in owners {
-        db.prepare_cached(
-            "INSERT INTO owner (node_id, cgroup, namespace, pod, identity) VALUES (?, ?, ?, ?, ?)
-             ON CONFLICT (node_id, cgroup) DO UPDATE SET
-               namespace = excluded.namespace, pod = excluded.pod, identity = excluded.identity",
-        )?
-        .execute(params![
-            node.0,
-            cgroup,
-            identity.namespace,
-            identity.pod,
-            encode_identity(identity),
-        ])?;
-    }
     for image in images {
         let id = take_image(db, image)?;
         db.prepare_cached(
-            "INSERT INTO node_image (image_id, node_id, last_seen) VALUES (?, ?, ?)
-             ON CONFLICT (image_id, node_id) DO UPDATE SET last_seen = excluded.last_seen",
+            "INSERT INTO node_image (image_id, node_id, last_seen, last_used) VALUES (?1, ?2, ?3, ?3)
+             ON CONFLICT (image_id, node_id) DO UPDATE SET
+               last_seen = excluded.last_seen, last_used = excluded.last_used",
         )?
         .execute(params![id, node.0, from_time(now)])?;
     }

@@ -1,6 +1,5 @@
 //! The one connection that writes, on a thread of its own, with group commit.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::thread;
 
@@ -18,7 +17,16 @@ const QUEUE: usize = 1024;
 const GROUP: usize = 256;
 
 /// What a job may fail with: SQLite's errors and those of values that do not read.
-pub(super) type Failure = Box<dyn Error + Send + Sync>;
+pub(super) use crate::store::sql::Failure;
+
+/// Whether what a job wrote is to stay.
+#[derive(Debug)]
+pub(super) enum Outcome<T> {
+    /// It is.
+    Keep(T),
+    /// As if the job had written nothing.
+    TakeBack(T),
+}
 
 /// Runs inside the group's transaction, if there is one, and returns what to do after the commit.
 type Job = Box<dyn FnOnce(Result<&Connection, StoreError>) -> Finish + Send>;
@@ -50,6 +58,15 @@ impl Writer {
         what: &'static str,
         change: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.try_run(what, |db| change(db).map(Outcome::Keep)).await
+    }
+
+    /// Like [`Writer::run`], for a change that may turn out not to be wanted.
+    pub(super) async fn try_run<T: Send + 'static>(
+        &self,
+        what: &'static str,
+        change: impl FnOnce(&Connection) -> Result<Outcome<T>, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
         let store = Arc::clone(&self.store);
         let job: Job = Box::new(move |db| {
@@ -77,11 +94,30 @@ impl Writer {
 }
 
 pub(super) fn failed(store: &Arc<str>, what: &'static str, reason: Failure) -> StoreError {
-    StoreError::Failed {
-        store: Arc::clone(store),
-        what,
-        reason: reason.into(),
+    let (store, may_pass) = (Arc::clone(store), may_pass(&reason));
+    let reason = reason.into();
+    if may_pass {
+        StoreError::Away {
+            store,
+            what,
+            reason,
+        }
+    } else {
+        StoreError::Failed {
+            store,
+            what,
+            reason,
+        }
     }
+}
+
+/// Whether somebody else holds the file, or the disk is full: agents keep what they have meanwhile.
+fn may_pass(reason: &Failure) -> bool {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull};
+    let code = reason
+        .downcast_ref::<rusqlite::Error>()
+        .and_then(rusqlite::Error::sqlite_error_code);
+    matches!(code, Some(DatabaseBusy | DatabaseLocked | DiskFull))
 }
 
 /// Ends when the store is dropped.
@@ -121,14 +157,14 @@ fn commit(connection: &mut Connection, store: &Arc<str>, group: Vec<Job>) {
 
 fn savepoint<T>(
     db: &Connection,
-    change: impl FnOnce(&Connection) -> Result<T, Failure>,
+    change: impl FnOnce(&Connection) -> Result<Outcome<T>, Failure>,
 ) -> Result<T, Failure> {
-    db.execute_batch("SAVEPOINT job")?;
-    let result = change(db);
-    db.execute_batch(if result.is_ok() {
-        "RELEASE job"
-    } else {
-        "ROLLBACK TO job; RELEASE job"
-    })?;
-    result
+    let run = |sql| db.prepare_cached(sql)?.execute([]);
+    run("SAVEPOINT job")?;
+    let outcome = change(db);
+    if !matches!(outcome, Ok(Outcome::Keep(_))) {
+        run("ROLLBACK TO job")?;
+    }
+    run("RELEASE job")?;
+    outcome.map(|(Outcome::Keep(answer) | Outcome::TakeBack(answer))| answer)
 }

@@ -1,15 +1,17 @@
 //! Whose cgroups are, and images.
 
-use archtrace_collector::store::{EventQuery, FactQuery, ImageQuery, Store};
+use archtrace_collector::store::Store;
 use archtrace_facts::arch::Arch;
 use archtrace_facts::audit::{Audit, Foreign, Role, Skip};
-use archtrace_facts::fleet::{Filter, NodeEvent};
+use archtrace_facts::fleet::NodeEvent;
 use archtrace_facts::identity::{Identity, LastExit, of_cgroup};
 use archtrace_facts::image::Image;
 use archtrace_facts::report::{Owner, Record};
+use archtrace_facts::select::Filter;
+use archtrace_query::read::{EventQuery, FactQuery, ImageQuery};
 
 use super::super::support::{at, batch, event, fact, hello};
-use super::{all, any, attach, events, facts, owner, snapshot, tell};
+use super::{all, any, attach, events, facts, only, owner, snapshot, tell};
 
 pub(crate) async fn names_may_come_later(store: &impl Store) {
     let node = attach(store, "n", 1).await;
@@ -17,7 +19,7 @@ pub(crate) async fn names_may_come_later(store: &impl Store) {
     for node in [node, other] {
         snapshot(store, node, 1, vec![fact("/a", 3)]).await;
         store
-            .append_events(node, batch(0, vec![event("/a", 1)]), at(2))
+            .append_events(node.node, batch(0, vec![event("/a", 1)]), at(2))
             .await
             .expect("works");
     }
@@ -69,7 +71,8 @@ pub(crate) async fn names_may_come_later(store: &impl Store) {
     .await;
     assert_eq!(known().await, (whole.clone(), by_path.clone()));
     // Neither another epoch nor a snapshot without it takes it back.
-    store.attach(hello("n", 2), at(9)).await.expect("works");
+    let attached = store.attach(hello("n", 2), at(9)).await;
+    let node = attached.expect("works").lease;
     snapshot(store, node, 2, Vec::new()).await;
     assert_eq!(known().await, (whole, by_path));
     for (namespace, pod, count) in [
@@ -83,10 +86,13 @@ pub(crate) async fn names_may_come_later(store: &impl Store) {
             ..Filter::default()
         };
         let of_facts = FactQuery {
-            filter: filter.clone(),
+            selection: only(filter.clone()),
             ..all()
         };
-        let of_events = EventQuery { filter, ..any() };
+        let of_events = EventQuery {
+            selection: only(filter),
+            ..any()
+        };
         assert_eq!(
             facts(store, of_facts).await.len(),
             count,

@@ -1,18 +1,19 @@
 //! What was told comes back as it was told, field by field.
 
-use archtrace_collector::store::{EventQuery, NodeQuery, Store};
+use archtrace_collector::store::Store;
 use archtrace_facts::arch::Arch;
 use archtrace_facts::fact::{
     Cause, EventKind, Fact, FactKey, HandlerChangeKind, IllegalInstruction, Mode, Origin, Via,
 };
-use archtrace_facts::fleet::Filter;
 use archtrace_facts::node::Handler;
 use archtrace_facts::report::Record;
+use archtrace_facts::select::Filter;
+use archtrace_query::read::{EventQuery, NodeQuery};
 
 use super::super::support::{
     at, batch, change, event, fact, handler, hello, illegal, instruction, key, loss,
 };
-use super::{all, any, attach, events, facts, snapshot};
+use super::{all, any, attach, events, facts, only, snapshot};
 
 /// One key for each word that keys are made of.
 fn keys() -> Vec<FactKey> {
@@ -92,7 +93,7 @@ pub(crate) async fn every_field_of_an_event_comes_back(store: &impl Store) {
         told.push(Record::Event(event));
     }
     store
-        .append_events(node, batch(0, told.clone()), at(9))
+        .append_events(node.node, batch(0, told.clone()), at(9))
         .await
         .expect("works");
     let mut known = events(store, any()).await;
@@ -131,7 +132,7 @@ pub(crate) async fn changes_of_handlers_stand_among_events(store: &impl Store) {
     ];
     for _ in 0..2 {
         store
-            .append_events(node, batch(0, told.clone()), at(9))
+            .append_events(node.node, batch(0, told.clone()), at(9))
             .await
             .expect("works");
     }
@@ -180,7 +181,7 @@ pub(crate) async fn changes_of_handlers_stand_among_events(store: &impl Store) {
         ),
     ] {
         let query = EventQuery {
-            filter: filter.clone(),
+            selection: only(filter.clone()),
             kinds: kinds.iter().map(|&kind| kind.to_owned()).collect(),
             ..any()
         };

@@ -1,0 +1,219 @@
+//! What a collector, or an agent, is asked.
+
+use std::time::Duration;
+
+use archtrace_facts::finding::{self, Severity};
+use archtrace_facts::fleet::Dimension;
+use archtrace_facts::report::Record;
+use clap::Subcommand;
+
+use super::Conditions;
+use crate::since::Since;
+
+/// What is asked.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Question {
+    /// What runs, or ran, emulated
+    Emulated(EmulatedArgs),
+    /// Everything that is known of every binary
+    Facts(FactsArgs),
+    /// Sums over what is there now, by workload, architecture and more
+    Summary(SummaryArgs),
+    /// What somebody should act on, the worst first
+    Findings(FindingsArgs),
+    /// What happened: emulated and failed execs, illegal instructions, new and lost handlers of
+    /// binfmt_misc, and what could not be told
+    Events(EventsArgs),
+    /// Images of containers: what they claim to be for, and what their files are
+    Images(ImagesArgs),
+    /// Which nodes report, and how well their agents can watch
+    Nodes(NodesArgs),
+    /// How the collector is, and what it has stored
+    Status,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  archtrace emulated                               in the last 24 h, on all nodes
+  archtrace emulated --running --watch             what does so now, again each second
+  archtrace emulated --not --namespace kube-system --node-arch arm64
+  archtrace emulated --filter 'cpu > 60s' -o wide  what has cost more than a minute of CPU time
+  archtrace emulated --socket /run/archtrace/agent.sock   on this node, with no collector")]
+pub(crate) struct EmulatedArgs {
+    #[command(flatten)]
+    pub(crate) conditions: Conditions<false>,
+    /// From when on: a span such as 24h or 7d, a time such as 2026-01-31T12:00:00Z, or all
+    #[arg(long, value_name = "WHEN", default_value = "24h", value_parser = Since::parse)]
+    pub(crate) since: Since,
+    /// Only what has processes alive
+    #[arg(long)]
+    pub(crate) running: bool,
+    /// Ask again every so many seconds, until interrupted
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", value_parser = interval)]
+    pub(crate) watch: Option<Duration>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  archtrace facts --mode emulated,failed --arch arm64 -o json | jq .binary
+  archtrace facts --workload 'Deployment/*' --not --mode native
+  archtrace facts --history --pod api-7c9          of pods that are gone, too
+  archtrace facts --watch --mode failed            live: what is there, then what changes
+  archtrace facts --filter 'count >= 1000 AND image:\"nginx\"'")]
+pub(crate) struct FactsArgs {
+    #[command(flatten)]
+    pub(crate) conditions: Conditions,
+    /// From when on: a span such as 24h or 7d, a time such as 2026-01-31T12:00:00Z, or all; other than
+    /// all it asks for history too
+    #[arg(long, value_name = "WHEN", default_value = "all", value_parser = Since::parse)]
+    pub(crate) since: Since,
+    /// Also what no agent keeps any more, such as facts of pods that are gone
+    #[arg(long)]
+    pub(crate) history: bool,
+    /// Only what has processes alive
+    #[arg(long)]
+    pub(crate) running: bool,
+    /// What is there now, then every change as it comes, until interrupted
+    #[arg(long, conflicts_with = "history")]
+    pub(crate) watch: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  archtrace summary                                by architecture and mode
+  archtrace summary --by workload,arch --mode emulated
+  archtrace summary --by node --limit 20 --not --mode native
+  archtrace summary --by \"\"                        one row for all
+
+It counts what agents keep now. Below the table, and in the field coverage of JSON, is told how many
+nodes report, how many are stale (counted as they last were), and how many are unknown (not counted).")]
+pub(crate) struct SummaryArgs {
+    #[command(flatten)]
+    pub(crate) conditions: Conditions,
+    /// What by: cluster, node, namespace, workload, image, arch, mode
+    #[arg(long, value_name = "DIMENSION", default_value = "arch,mode", value_parser = dimensions)]
+    pub(crate) by: Dimensions,
+    /// At most so many rows, those with most facts
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub(crate) limit: Option<u16>,
+}
+
+/// What sums are taken by.
+#[derive(Clone, Debug)]
+pub(crate) struct Dimensions(pub(crate) Vec<Dimension>);
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  archtrace findings --severity high               what is broken, or costs a multiple
+  archtrace findings --finding exec-format-error,missing-emulator -n pay
+  archtrace findings -o json | jq -r '[.severity, .finding, .subject] | @tsv'
+
+docs/findings.md explains each finding, how to confirm it and how to fix it.")]
+pub(crate) struct FindingsArgs {
+    #[command(flatten)]
+    pub(crate) conditions: Conditions,
+    /// Only what matters at least that much: info, low, medium, high, critical
+    #[arg(long, value_name = "SEVERITY")]
+    pub(crate) severity: Option<Severity>,
+    /// Only these findings, such as exec-format-error
+    #[arg(
+        long = "finding",
+        value_name = "ID",
+        value_delimiter = ',',
+        hide_possible_values = true
+    )]
+    pub(crate) findings: Vec<finding::Id>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  archtrace events --since 1h --kind failed_exec -o wide
+  archtrace events --kind illegal_instruction      what died of SIGILL, and of which instruction
+  archtrace events --follow                        what happens from now on
+  archtrace events --follow --since 10m -o json | jq -r .message
+
+With --follow the oldest comes first. A connection that breaks is made again, and what was shown
+already is left out; that this happened is told on stderr.")]
+pub(crate) struct EventsArgs {
+    #[command(flatten)]
+    pub(crate) conditions: Conditions,
+    /// What happened: emulated_exec, failed_exec, illegal_instruction, handler_added,
+    /// handler_removed, loss
+    #[arg(long = "kind", value_name = "KIND", value_delimiter = ',', value_parser = kind)]
+    pub(crate) kinds: Vec<String>,
+    /// From when on: a span such as 24h or 7d, a time such as 2026-01-31T12:00:00Z, or all [default: all;
+    /// with --follow, from now on]
+    #[arg(long, value_name = "WHEN", value_parser = Since::parse)]
+    pub(crate) since: Option<Since>,
+    /// Only the newest so many
+    #[arg(long, value_name = "NUMBER", conflicts_with = "follow")]
+    pub(crate) limit: Option<usize>,
+    /// Go on with what happens, until interrupted
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  archtrace images                                 every image, and the architectures of its files
+  archtrace images nginx -o wide                   which of its files are foreign
+  archtrace images --node node-7 -o json | jq 'select(.findings != [])'")]
+pub(crate) struct ImagesArgs {
+    /// Only those of containers on these nodes
+    #[arg(long = "node", value_name = "NAME", value_delimiter = ',')]
+    pub(crate) nodes: Vec<String>,
+    /// Only those whose name contains one of these
+    #[arg(value_name = "IMAGE")]
+    pub(crate) names: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  archtrace nodes                                  who reports, through which hooks
+  archtrace nodes --node node-7 -o wide            what is missing there, and why
+  archtrace nodes --handlers                       which emulators are registered, and since when")]
+pub(crate) struct NodesArgs {
+    /// Only these nodes
+    #[arg(long = "node", value_name = "NAME", value_delimiter = ',')]
+    pub(crate) nodes: Vec<String>,
+    /// The handlers of binfmt_misc, one a row: what each node is able to emulate
+    #[arg(long)]
+    pub(crate) handlers: bool,
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        // Faster than people can see, and than a collector should be asked.
+        Ok(seconds) if (0.1..=3600.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("it is a number of seconds from 0.1 to 3600".to_owned()),
+    }
+}
+
+fn kind(text: &str) -> Result<String, String> {
+    if Record::kinds().all(|known| known != text) {
+        let known = Record::kinds().collect::<Vec<_>>().join(", ");
+        return Err(format!("the known ones are {known}"));
+    }
+    Ok(text.to_owned())
+}
+
+fn dimensions(text: &str) -> Result<Dimensions, String> {
+    let words = text.split(',').filter(|word| !word.is_empty());
+    let mut dimensions = Vec::new();
+    for word in words {
+        let dimension = word.parse::<Dimension>();
+        let dimension = dimension.map_err(|error| error.to_string())?;
+        if dimensions.contains(&dimension) {
+            return Err(format!("{word} is named twice"));
+        }
+        dimensions.push(dimension);
+    }
+    Ok(Dimensions(dimensions))
+}

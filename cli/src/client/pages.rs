@@ -1,0 +1,75 @@
+//! Listings: page after page.
+
+use archtrace_facts::fleet::{FleetFinding, FleetImage, NodeEvent, NodeFact, NodeStatus};
+use archtrace_proto::convert::ConvertError;
+use archtrace_proto::v1;
+use tonic::{Response, Status};
+
+use super::{Answer, Client, Query};
+use crate::failure::Failure;
+
+/// An answer that is a part of a listing.
+pub(super) trait Page {
+    /// What is listed, on the wire.
+    type Message;
+    /// What is listed.
+    type Item: TryFrom<Self::Message, Error = ConvertError>;
+
+    /// The items, the token of the next page (empty on the last), and the coverage.
+    fn split(self) -> (Vec<Self::Message>, String, Option<v1::NodeCoverage>);
+}
+
+macro_rules! pages {
+    ($($answer:ident: $items:ident of $message:ident as $item:ident),+ $(,)?) => {$(
+        impl Page for v1::$answer {
+            type Message = v1::$message;
+            type Item = $item;
+
+            fn split(self) -> (Vec<Self::Message>, String, Option<v1::NodeCoverage>) {
+                let Self { $items, next_page_token, coverage } = self;
+                ($items, next_page_token, coverage)
+            }
+        }
+    )+};
+}
+
+pages! {
+    ListFactsResponse: facts of NodeFact as NodeFact,
+    ListEventsResponse: events of NodeEvent as NodeEvent,
+    ListFindingsResponse: findings of Finding as FleetFinding,
+    ListImagesResponse: images of FleetImage as FleetImage,
+    ListNodesResponse: nodes of NodeStatus as NodeStatus,
+}
+
+impl Client {
+    /// The first `limit` items of a listing. `ask` is given the size of a page (0: as the other side
+    /// likes) and its token. The coverage is that of the last page, which is the newest.
+    pub(super) async fn pages<A: Page, F>(
+        &self,
+        limit: usize,
+        ask: impl Fn(Query, i32, String) -> F,
+    ) -> Result<Answer<Vec<A::Item>>, Failure>
+    where
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        let mut told = Vec::new();
+        let mut page_token = String::new();
+        loop {
+            // Beyond what fits it is the other side that bounds a page.
+            let page_size = i32::try_from(limit - told.len()).unwrap_or(0);
+            let page = self
+                .answer(ask(self.query.clone(), page_size, page_token))
+                .await?;
+            let (messages, next, coverage) = page.split();
+            for message in messages {
+                told.push(self.read(message)?);
+            }
+            if next.is_empty() || told.len() >= limit {
+                told.truncate(limit);
+                let coverage = self.coverage(coverage)?;
+                return Ok(Answer { told, coverage });
+            }
+            page_token = next;
+        }
+    }
+}

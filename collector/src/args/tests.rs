@@ -1,0 +1,98 @@
+use super::*;
+
+fn parsed(args: &[&str]) -> Result<Args, String> {
+    let parsed = Args::try_parse_from([&["archtrace-collector"], args].concat());
+    let args = parsed.map_err(|error| error.to_string())?;
+    args.check().map(|()| args)
+}
+
+fn check(args: &[&str], expected: Result<(), &str>) {
+    match (parsed(args), expected) {
+        (Ok(_), Ok(())) => {}
+        (Err(told), Err(part)) if told.contains(part) => {}
+        (outcome, _) => panic!("{args:?}: {outcome:?}, not {expected:?}"),
+    }
+}
+
+#[test]
+fn options_are_checked() {
+    check(&[], Ok(()));
+    check(&["--listen", "[::1]:0"], Ok(()));
+    check(&["--listen", "[::ffff:127.0.0.1]:0"], Ok(()));
+    check(&["--listen", "0.0.0.0:1"], Err("--insecure-plaintext"));
+    check(&["--listen", "0.0.0.0:1", "--insecure-plaintext"], Ok(()));
+    check(&["--listen", "localhost"], Err("invalid socket address"));
+    check(&["--store", "/tmp/x"], Err("sqlite:PATH"));
+    check(&["--store", "sqlite:"], Err("sqlite:PATH"));
+    let url = "postgres://u:s3cret@db/archtrace";
+    check(&["--store", url, "--store-password-file", "x"], Ok(()));
+    check(&["--heartbeat-interval", "500ms"], Err("between 1s and 1h"));
+    check(&["--heartbeat-interval", "2h"], Err("between 1s and 1h"));
+    check(&["--heartbeat-interval=-5s"], Err("0s"));
+    check(&["--heartbeat-interval", "soon"], Err("soon"));
+    check(&["--heartbeat-interval", "2s"], Ok(()));
+    check(&["--max-connections", "0"], Err("--max-connections"));
+    check(&["--keep-events", "10m"], Err("1h at least"));
+    check(&["--keep-events", "7d", "--keep-history", "26w"], Ok(()));
+    check(&["--keep-events", "999999d"], Err("36500d"));
+    check(&["dev-certs", "--out", "x", "--node", "n"], Ok(()));
+    check(&["dev-certs"], Err("--out"));
+}
+
+#[test]
+fn credentials_belong_together() {
+    let tls = ["--listen", "0.0.0.0:1", "--tls-cert", "c", "--tls-key", "k"];
+    let with = |more: &[&'static str], expected| check(&[&tls[..], more].concat(), expected);
+    with(&[], Err("nobody could report"));
+    with(&["--client-ca", "ca"], Ok(()));
+    with(&["--token-jwks", "f"], Err("--token-audience"));
+    let tokens = ["--token-audience", "a", "--token-jwks"];
+    let with = |more: &[&'static str], expected| with(&[&tokens[..], more].concat(), expected);
+    with(&["f"], Ok(()));
+    with(&["https://h/keys", "--token-jwks-ca", "ca"], Ok(()));
+    with(&["http://h/keys"], Err("https URL"));
+    with(&["f", "--token-jwks-ca", "ca"], Err("are for a URL"));
+    with(
+        &["f", "--reader-subject", "alice"],
+        Err("no service account"),
+    );
+    let reader = "system:serviceaccount:a:b";
+    with(&["f", "--reader-subject", reader], Ok(()));
+    with(
+        &["f", "--reader-subject", reader, "--agent-subject", reader],
+        Err("agents cannot read"),
+    );
+    check(&["--tls-cert", "c"], Err("--tls-key"));
+    check(&["--client-ca", "ca"], Err("--tls-cert"));
+    check(&["--reader-subject", reader], Err("--token-jwks"));
+}
+
+#[test]
+fn what_they_say_is_what_is_used() {
+    let args = parsed(&["--max-connection-age", "0s", "--keep-events", "2d"]).expect("fine");
+    let settings = args.settings();
+    assert_eq!(settings.max_connection_age, None);
+    assert_eq!(settings.keep.events, Duration::from_secs(2 * 86_400));
+    assert!(settings.auth.is_none());
+    let default = parsed(&[]).expect("fine").settings();
+    let new = Settings::new(default.store_name.clone(), default.heartbeat_interval);
+    assert_eq!(format!("{default:?}"), format!("{new:?}"));
+}
+
+#[test]
+fn secrets_of_stores_are_not_told() {
+    for store in [
+        "postgres://u:s3cret@db/archtrace",
+        "postgress://u:s3cret@db/x",
+        "pg:s3cret",
+    ] {
+        let told = match parsed(&["--store", store]) {
+            Ok(args) => format!("{args:?} {}", args.settings().store_name),
+            Err(told) => told,
+        };
+        assert!(!told.contains("s3cret"), "{told}");
+    }
+    let told = parsed(&["--store", "postgres://u:s3cret@db/archtrace"])
+        .map(|args| args.settings().store_name);
+    assert_eq!(told.as_deref(), Ok("postgres://db:5432/archtrace"));
+}

@@ -1,0 +1,198 @@
+//! A list in a file: one node a line.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use archtrace_facts::fleet::{ExpectedNode, ExpectedNodes};
+use archtrace_facts::text::{escape, is_printable};
+use tokio::io::AsyncReadExt as _;
+
+use super::{List, NodesError};
+
+/// How often it is looked at whether the file is another one: whoever changes it has other things to do
+/// for so long.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Bytes of a list: some hundred thousand nodes.
+const MAX_BYTES: u64 = 16 << 20;
+
+/// The file, as it was read last.
+#[derive(Debug)]
+pub(super) struct File {
+    path: PathBuf,
+    /// When it was changed, and how long it was.
+    stamp: Option<(SystemTime, u64)>,
+}
+
+/// Reads the list.
+pub(super) async fn open(path: PathBuf) -> Result<(List, File), NodesError> {
+    let mut file = File { path, stamp: None };
+    file.stamp = file.stamp().await.ok();
+    let nodes = file.read().await?;
+    Ok((List::new(nodes), file))
+}
+
+impl File {
+    /// Reads the list again whenever the file changes. One that cannot be read leaves the list as it was.
+    pub(super) async fn keep(mut self, list: List) {
+        let mut is_bad = false;
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let stamp = self.stamp().await.ok();
+            if stamp == self.stamp && !is_bad {
+                continue;
+            }
+            match self.read().await {
+                Ok(nodes) => {
+                    let count = nodes.nodes.as_ref().map_or(0, BTreeSet::len);
+                    tracing::info!(path = %self.path.display(), count, "read the list of nodes again");
+                    list.set(nodes);
+                    is_bad = false;
+                }
+                Err(error) => {
+                    if !is_bad || stamp != self.stamp {
+                        tracing::warn!(%error, "the list of nodes stays as it was");
+                    }
+                    is_bad = true;
+                }
+            }
+            self.stamp = stamp;
+        }
+    }
+
+    async fn stamp(&self) -> std::io::Result<(SystemTime, u64)> {
+        let metadata = tokio::fs::metadata(&self.path).await?;
+        Ok((metadata.modified()?, metadata.len()))
+    }
+
+    async fn read(&self) -> Result<ExpectedNodes, NodesError> {
+        let read = async {
+            let file = tokio::fs::File::open(&self.path).await?;
+            let mut text = String::new();
+            file.take(MAX_BYTES + 1).read_to_string(&mut text).await?;
+            Ok(text)
+        };
+        let text = read.await.map_err(|reason| NodesError::Read {
+            path: self.path.clone(),
+            reason,
+        })?;
+        let nodes = parse(&text).map_err(|what| NodesError::Parse {
+            path: self.path.clone(),
+            what,
+        })?;
+        Ok(ExpectedNodes {
+            source: "file".to_owned(),
+            nodes: Some(nodes),
+        })
+    }
+}
+
+fn parse(text: &str) -> Result<BTreeSet<ExpectedNode>, String> {
+    if u64::try_from(text.len()).is_ok_and(|length| length > MAX_BYTES) {
+        return Err(format!(
+            "a list of more than {MAX_BYTES} bytes is no list of nodes"
+        ));
+    }
+    let mut nodes = BTreeSet::new();
+    for (i, line) in text.lines().enumerate() {
+        let name = line.split('#').next().unwrap_or_default().trim();
+        if name.is_empty() {
+            continue;
+        }
+        let wrong = || {
+            let name = escape(name.as_bytes());
+            format!(
+                "line {}: '{name}' is neither a node's name nor cluster/name",
+                i + 1
+            )
+        };
+        let is_name = |name: &str| {
+            let is_part = |c: char| is_printable(c) && !c.is_whitespace() && c != '/';
+            !name.is_empty() && name.chars().all(is_part)
+        };
+        let (cluster, name) = match name.split_once('/') {
+            Some((cluster, name)) => (Some(cluster), name),
+            None => (None, name),
+        };
+        if !is_name(name) || !cluster.is_none_or(is_name) {
+            return Err(wrong());
+        }
+        nodes.insert(ExpectedNode {
+            cluster: cluster.map(str::to_owned),
+            name: name.to_owned(),
+        });
+    }
+    Ok(nodes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use archtrace_query::Expected as _;
+
+    fn check(text: &str, expected: Result<&[(Option<&str>, &str)], &str>) {
+        let told = parse(text);
+        match (&told, expected) {
+            (Ok(nodes), Ok(expected)) => {
+                let nodes = nodes.iter();
+                let nodes = nodes.map(|node| (node.cluster.as_deref(), node.name.as_str()));
+                assert_eq!(nodes.collect::<Vec<_>>(), expected, "{text:?}");
+            }
+            (Err(what), Err(part)) => assert!(what.contains(part), "{what}"),
+            _ => panic!("{text:?}: {told:?}"),
+        }
+    }
+
+    #[test]
+    fn lists_have_a_node_a_line() {
+        check("", Ok(&[]));
+        check("# none\n\n  \n", Ok(&[]));
+        check(
+            "b # the second\r\na\nb\nprod/a\n",
+            Ok(&[(None, "a"), (None, "b"), (Some("prod"), "a")]),
+        );
+        check("a\nb c\n", Err("line 2: 'b c'"));
+        check("a/b/c", Err("line 1"));
+        check("/a", Err("line 1"));
+        check("a/", Err("line 1"));
+        check("a\x1b[2J", Err(r"line 1: 'a\x1b[2J'"));
+    }
+
+    #[tokio::test]
+    async fn a_changed_file_is_read_and_a_bad_one_is_not() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("nodes");
+        let missing = open(path.clone()).await.expect_err("not there");
+        assert!(missing.to_string().contains("--nodes-file"), "{missing}");
+        std::fs::write(&path, "a\n").expect("written");
+        let (list, file) = open(path.clone()).await.expect("a list");
+        let keeping = tokio::spawn(file.keep(list.clone()));
+        let names = || {
+            let nodes = list.nodes();
+            let nodes = nodes.nodes.iter().flatten();
+            nodes
+                .map(|node| node.name.clone())
+                .collect::<Vec<_>>()
+                .join(",")
+        };
+        assert_eq!(names(), "a");
+        for (text, expected) in [("a b\n", "a"), ("a\nbc\n", "a,bc"), ("", "")] {
+            std::fs::write(&path, text).expect("written");
+            // A bad one leaves it as it was: after two looks it would have been read.
+            let wanted = async {
+                while names() != expected {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(60), wanted)
+                .await
+                .expect(expected);
+            if expected == "a" {
+                tokio::time::sleep(2 * LOOK).await;
+                assert_eq!(names(), "a");
+            }
+        }
+        keeping.abort();
+    }
+}

@@ -1,0 +1,167 @@
+//! The list of nodes from the Kubernetes API: their names, and nothing else of them.
+//!
+//! `kube` lists and watches, in pages and with bookmarks, begins again where the watch is too old (410
+//! Gone), and waits longer after each failure. What is decided here is what that means for the list: it
+//! stays as it was while the API is away, and without the right to read it, those that ever reported
+//! are all that is known.
+
+use std::collections::BTreeSet;
+use std::pin::pin;
+use std::time::Duration;
+
+use archtrace_facts::fleet::{ExpectedNode, ExpectedNodes};
+use k8s_openapi::api::core::v1::Node;
+use kube::core::PartialObjectMeta;
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, Client};
+use tokio_stream::StreamExt as _;
+use tokio_util::sync::CancellationToken;
+
+use super::{List, NodesError};
+
+/// A way to the API: that of the pod's cluster, or of the kubeconfig.
+pub(super) async fn client() -> Result<Client, NodesError> {
+    Client::try_default()
+        .await
+        .map_err(|error| NodesError::Kubernetes {
+            reason: error.to_string(),
+        })
+}
+
+/// Keeps the list up to date until `over` is cancelled. Until it was read, those that ever reported
+/// are it.
+#[must_use]
+pub fn start(client: Client, cluster: Option<String>, over: CancellationToken) -> List {
+    let list = List::new(seen("the list of the Kubernetes API was not read yet"));
+    let follows = follow(client, cluster, list.clone());
+    tokio::spawn(async move { over.run_until_cancelled(follows).await });
+    list
+}
+
+/// What is known without the API.
+fn seen(why: &str) -> ExpectedNodes {
+    ExpectedNodes {
+        source: format!("seen ({why})"),
+        nodes: None,
+    }
+}
+
+/// How long until it is asked again whether we may: somebody has to give us the right first.
+const FORBIDDEN: Duration = Duration::from_secs(10);
+
+async fn follow(client: Client, cluster: Option<String>, list: List) {
+    let mut trouble = None;
+    loop {
+        let Forbidden = read(&client, cluster.as_deref(), &list, &mut trouble).await;
+        list.set(seen("the Kubernetes API does not let us list nodes"));
+        tokio::time::sleep(FORBIDDEN).await;
+    }
+}
+
+/// We have not the right to list or watch nodes.
+struct Forbidden;
+
+/// Reads all nodes, and what changes, until that is forbidden. `trouble` is what was logged last: the same
+/// is not logged again.
+async fn read(
+    client: &Client,
+    cluster: Option<&str>,
+    list: &List,
+    trouble: &mut Option<String>,
+) -> Forbidden {
+    let nodes: Api<PartialObjectMeta<Node>> = Api::all(client.clone());
+    let events = watcher(nodes, watcher::Config::default()).default_backoff();
+    let mut events = pin!(events);
+    let mut names = Names::default();
+    loop {
+        match events.next().await {
+            Some(Ok(event)) => {
+                if names.take(event) {
+                    if trouble.take().is_some() {
+                        tracing::info!("the Kubernetes API lists nodes again");
+                    }
+                    list.set(names.list(cluster));
+                }
+            }
+            Some(Err(error)) => {
+                let is_forbidden = is_forbidden(&error);
+                let told = error.to_string();
+                if trouble.as_ref() != Some(&told) {
+                    let hint = if is_forbidden {
+                        "a node that never reported is not missed; let the service account list and \
+                         watch nodes, or name them with --nodes-file"
+                    } else {
+                        "the list stays as it is until it can be read"
+                    };
+                    tracing::warn!(
+                        error = told,
+                        "cannot read nodes from the Kubernetes API: {hint}"
+                    );
+                    *trouble = Some(told);
+                }
+                if is_forbidden {
+                    return Forbidden;
+                }
+            }
+            // It never ends; if it did, it would begin again.
+            None => return Forbidden,
+        }
+    }
+}
+
+/// Whether asking again is of no use until somebody changes something.
+fn is_forbidden(error: &watcher::Error) -> bool {
+    let code = match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchFailed(kube::Error::Api(status)) => status.code,
+        watcher::Error::WatchError(status) => status.code,
+        _ => return false,
+    };
+    matches!(code, 401 | 403)
+}
+
+/// Names of nodes, and those of a list that is being read.
+#[derive(Debug, Default)]
+struct Names {
+    names: BTreeSet<String>,
+    coming: BTreeSet<String>,
+    /// Whether all were there once.
+    is_whole: bool,
+}
+
+impl Names {
+    /// Whether that is something new to tell.
+    fn take(&mut self, event: Event<PartialObjectMeta<Node>>) -> bool {
+        let name = |node: PartialObjectMeta<Node>| node.metadata.name.unwrap_or_default();
+        match event {
+            Event::Init => {
+                self.coming.clear();
+                false
+            }
+            Event::InitApply(node) => {
+                self.coming.insert(name(node));
+                false
+            }
+            Event::InitDone => {
+                self.names = std::mem::take(&mut self.coming);
+                self.is_whole = true;
+                true
+            }
+            Event::Apply(node) => self.names.insert(name(node)) && self.is_whole,
+            Event::Delete(node) => self.names.remove(&name(node)) && self.is_whole,
+        }
+    }
+
+    fn list(&self, cluster: Option<&str>) -> ExpectedNodes {
+        let node = |name: &String| ExpectedNode {
+            cluster: cluster.map(str::to_owned),
+            name: name.clone(),
+        };
+        ExpectedNodes {
+            source: "kubernetes".to_owned(),
+            nodes: Some(self.names.iter().map(node).collect()),
+        }
+    }
+}

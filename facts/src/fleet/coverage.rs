@@ -1,0 +1,195 @@
+//! Which nodes an answer cannot speak for.
+
+use std::collections::{BTreeSet, HashSet};
+
+/// The nodes that should report.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExpectedNodes {
+    /// Where the list comes from: `kubernetes`, `file` or `seen`, and why not from where it should.
+    pub source: String,
+    /// The list; those that ever reported if there is none.
+    pub nodes: Option<BTreeSet<ExpectedNode>>,
+}
+
+/// A node that should report.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExpectedNode {
+    /// Its cluster; `None` if the list does not say: then a node of this name in any cluster is it.
+    pub cluster: Option<String>,
+    /// Its name.
+    pub name: String,
+}
+
+impl ExpectedNodes {
+    /// There is no list: those that ever reported should.
+    #[must_use]
+    pub fn seen() -> Self {
+        Self {
+            source: "seen".to_owned(),
+            nodes: None,
+        }
+    }
+
+    /// Of the list, those that are not among the nodes (cluster and name) that were ever `heard`, in
+    /// order.
+    pub fn unheard<'a>(
+        &self,
+        heard: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Vec<&ExpectedNode> {
+        let Some(nodes) = &self.nodes else {
+            return Vec::new();
+        };
+        let (mut full, mut names) = (HashSet::new(), HashSet::new());
+        for (cluster, name) in heard {
+            full.insert((cluster, name));
+            names.insert(name);
+        }
+        let is_heard = |node: &ExpectedNode| match &node.cluster {
+            Some(cluster) => full.contains(&(cluster.as_str(), node.name.as_str())),
+            None => names.contains(node.name.as_str()),
+        };
+        nodes.iter().filter(|node| !is_heard(node)).collect()
+    }
+
+    /// Whether this node should report. A list that names clusters speaks for these only: of nodes of
+    /// others, those that ever reported should.
+    fn expects(&self, clusters: &Option<HashSet<&str>>, cluster: &str, name: &str) -> bool {
+        let Some(nodes) = &self.nodes else {
+            return true;
+        };
+        let node = |cluster: Option<&str>| ExpectedNode {
+            cluster: cluster.map(str::to_owned),
+            name: name.to_owned(),
+        };
+        match clusters {
+            Some(clusters) if !clusters.contains(cluster) => true,
+            _ => nodes.contains(&node(None)) || nodes.contains(&node(Some(cluster))),
+        }
+    }
+
+    /// The clusters that the list speaks for; `None` if for all.
+    fn clusters(&self) -> Option<HashSet<&str>> {
+        let nodes = self.nodes.as_ref().filter(|nodes| !nodes.is_empty())?;
+        nodes.iter().map(|node| node.cluster.as_deref()).collect()
+    }
+}
+
+/// Which nodes an answer cannot speak for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Coverage {
+    /// Nodes heard within three heartbeats.
+    pub reporting: u64,
+    /// Nodes that reported once, but not since: what is said of them is what was. One that is silent
+    /// and not on the list of nodes that should report any more is gone, and not counted.
+    pub stale: u64,
+    /// Nodes that should report and never did: nothing is said of them.
+    pub unknown: u64,
+    /// Names of stale nodes, sorted; [`Coverage::NAMES`] at most.
+    pub stale_nodes: Vec<String>,
+    /// Names of unknown nodes, sorted; [`Coverage::NAMES`] at most.
+    pub unknown_nodes: Vec<String>,
+    /// Where the list of nodes that should report comes from: `kubernetes`, `file` or `seen`.
+    pub source: String,
+}
+
+impl Coverage {
+    /// How many names are told of each kind: answers stay short where a whole zone is silent.
+    pub const NAMES: usize = 100;
+
+    /// What is to be said, if these nodes (cluster, name, and whether they report now) were ever heard.
+    #[must_use]
+    pub fn of(heard: &[(&str, &str, bool)], expected: &ExpectedNodes) -> Self {
+        let clusters = expected.clusters();
+        let silent = heard.iter().filter(|(_, _, reports)| !reports);
+        let stale = silent.filter(|(cluster, name, _)| expected.expects(&clusters, cluster, name));
+        let stale: Vec<_> = stale.map(|(_, name, _)| *name).collect();
+        let unheard = expected.unheard(heard.iter().map(|(cluster, name, _)| (*cluster, *name)));
+        let unknown: Vec<_> = unheard.iter().map(|node| node.name.as_str()).collect();
+        let count = |nodes: usize| u64::try_from(nodes).unwrap_or(u64::MAX);
+        Self {
+            reporting: count(heard.iter().filter(|(_, _, reports)| *reports).count()),
+            stale: count(stale.len()),
+            unknown: count(unknown.len()),
+            stale_nodes: first(stale),
+            unknown_nodes: first(unknown),
+            source: expected.source.clone(),
+        }
+    }
+}
+
+fn first(mut names: Vec<&str>) -> Vec<String> {
+    names.sort_unstable();
+    names
+        .into_iter()
+        .take(Coverage::NAMES)
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEARD: &[(&str, &str, bool)] = &[
+        ("a", "n1", true),
+        ("a", "n2", false),
+        ("b", "n1", false),
+        ("b", "n3", false),
+    ];
+
+    fn check(list: Option<&[&str]>, stale: &[&str], unknown: &[&str]) {
+        let node = |text: &&str| {
+            let (cluster, name) = match text.split_once('/') {
+                Some((cluster, name)) => (Some(cluster.to_owned()), name),
+                None => (None, *text),
+            };
+            ExpectedNode {
+                cluster,
+                name: name.to_owned(),
+            }
+        };
+        let expected = ExpectedNodes {
+            source: "file".to_owned(),
+            nodes: list.map(|list| list.iter().map(node).collect()),
+        };
+        let told = Coverage::of(HEARD, &expected);
+        assert_eq!(told.reporting, 1);
+        assert_eq!(
+            (told.stale, told.unknown),
+            (stale.len() as u64, unknown.len() as u64)
+        );
+        assert_eq!(
+            (&told.stale_nodes[..], &told.unknown_nodes[..]),
+            (&own(stale)[..], &own(unknown)[..]),
+            "{list:?}"
+        );
+    }
+
+    fn own(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn who_is_silent_is_stale_if_expected_and_who_never_spoke_unknown() {
+        check(None, &["n1", "n2", "n3"], &[]);
+        check(Some(&[]), &[], &[]);
+        check(Some(&["n1", "n2", "n4"]), &["n1", "n2"], &["n4"]);
+        // It speaks for one cluster only.
+        check(Some(&["a/n1", "a/n9"]), &["n1", "n3"], &["n9"]);
+        check(Some(&["a/n2", "b/n2"]), &["n2"], &["n2"]);
+        check(Some(&["a/n2", "n3", "c/n5"]), &["n2", "n3"], &["n5"]);
+    }
+
+    #[test]
+    fn names_are_few() {
+        let names: Vec<_> = (0..300).map(|i| format!("n{i:03}")).collect();
+        let heard: Vec<_> = names
+            .iter()
+            .map(|name| ("", name.as_str(), false))
+            .collect();
+        let told = Coverage::of(&heard, &ExpectedNodes::seen());
+        assert_eq!((told.stale, told.stale_nodes.len()), (300, Coverage::NAMES));
+        assert_eq!(told.stale_nodes[0], "n000");
+        assert_eq!(told.source, "seen");
+    }
+}

@@ -1,0 +1,152 @@
+//! Sums, findings and what streams tell come back the same as they were; words and dimensions that are
+//! not known are refused.
+
+use std::time::{Duration, SystemTime};
+
+use archtrace_facts::fact::FactId;
+use archtrace_facts::finding::Severity;
+use archtrace_facts::fleet::{
+    Coverage, Dimension, EventUpdate, FactUpdate, FleetFinding, RemovedFact, SubjectKind, Summary,
+    SummaryRow,
+};
+use archtrace_proto::convert::{
+    ConvertError, decode_dimensions, decode_event_update, decode_fact_update,
+};
+use archtrace_proto::v1;
+use proptest::collection::vec;
+use proptest::option::of;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+fn text() -> impl Strategy<Value = String> {
+    "[ -~ж]{0,12}"
+}
+
+fn time() -> impl Strategy<Value = SystemTime> {
+    any::<u64>().prop_map(|nanos| SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos >> 1))
+}
+
+prop_compose! {
+    fn row()(values in vec(text(), 0..4), numbers: [u64; 6]) -> SummaryRow {
+        let [facts, nodes, pods, processes, count, cpu_ns] = numbers;
+        SummaryRow { values, facts, nodes, pods, processes, count, cpu_ns }
+    }
+}
+
+prop_compose! {
+    fn finding()(
+        texts in vec(text(), 8),
+        severity in select(Severity::ALL),
+        subject_kind in select(SubjectKind::ALL),
+        numbers: [u64; 3],
+        node_names in vec(text(), 0..3),
+        seen in of((time(), time())),
+    ) -> FleetFinding {
+        let [id, title, cluster, namespace, subject, binary, arch, emulator] =
+            std::array::from_fn(|i| texts[i].clone());
+        let [nodes, evidence, processes] = numbers;
+        let (first_seen, last_seen) = seen.unzip();
+        FleetFinding {
+            id, severity, title, cluster, namespace, subject, subject_kind, binary, arch, emulator,
+            nodes, node_names, evidence, processes, first_seen, last_seen,
+        }
+    }
+}
+
+prop_compose! {
+    fn coverage()(numbers: [u64; 3], names in vec(text(), 0..3), source in text()) -> Coverage {
+        let [reporting, stale, unknown] = numbers;
+        Coverage {
+            reporting, stale, unknown, stale_nodes: names.clone(), unknown_nodes: names, source,
+        }
+    }
+}
+
+fn fact_update() -> impl Strategy<Value = FactUpdate> {
+    let removed = (text(), text(), any::<[u8; 16]>()).prop_map(|(cluster, node, id)| {
+        FactUpdate::Removed(RemovedFact {
+            cluster,
+            node,
+            id: FactId(id),
+        })
+    });
+    prop_oneof![
+        removed,
+        any::<u64>().prop_map(FactUpdate::SnapshotEnd),
+        text().prop_map(FactUpdate::SnapshotBegin),
+        coverage().prop_map(FactUpdate::Coverage),
+    ]
+}
+
+fn event_update() -> impl Strategy<Value = EventUpdate> {
+    prop_oneof![
+        any::<u64>().prop_map(EventUpdate::Skipped),
+        coverage().prop_map(EventUpdate::Coverage),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn answers_come_back(rows in vec(row(), 0..3), more_rows: u64, finding in finding()) {
+        let summary = Summary { rows, more_rows };
+        let message = v1::SummarizeFactsResponse::from(&summary);
+        prop_assert_eq!(Summary::try_from(message), Ok(summary));
+        prop_assert_eq!(FleetFinding::try_from(v1::Finding::from(&finding)), Ok(finding));
+    }
+
+    #[test]
+    fn what_streams_tell_comes_back(fact in fact_update(), event in event_update()) {
+        prop_assert_eq!(decode_fact_update((&fact).into()), Ok(Some(fact)));
+        prop_assert_eq!(decode_event_update((&event).into()), Ok(Some(event)));
+    }
+
+    #[test]
+    fn dimensions_come_back(by in vec(select(Dimension::ALL), 0..8)) {
+        let numbers = by.iter().map(|by| v1::Dimension::from(*by).into()).collect();
+        prop_assert_eq!(decode_dimensions(numbers), Ok(by));
+    }
+}
+
+#[test]
+fn what_only_a_newer_peer_says_is_left_out() {
+    assert_eq!(
+        decode_fact_update(v1::WatchFactsResponse::default()),
+        Ok(None)
+    );
+    assert_eq!(
+        decode_event_update(v1::StreamEventsResponse::default()),
+        Ok(None)
+    );
+}
+
+#[test]
+fn what_is_not_known_is_refused_by_name() {
+    let said = |error: ConvertError| error.to_string();
+    let severe = v1::Finding {
+        severity: "dire".to_owned(),
+        subject_kind: "pod".to_owned(),
+        ..v1::Finding::default()
+    };
+    let unprintable = v1::SummaryRow {
+        values: vec!["\x1b[2J".to_owned()],
+        ..v1::SummaryRow::default()
+    };
+    for (error, words) in [
+        (
+            decode_dimensions(vec![1, 99]).map_err(said).err(),
+            "group_by[1].dimension: 99",
+        ),
+        (decode_dimensions(vec![0]).map_err(said).err(), "is missing"),
+        (
+            FleetFinding::try_from(severe).map_err(said).err(),
+            "severity: 'dire'",
+        ),
+        (
+            SummaryRow::try_from(unprintable).map_err(said).err(),
+            "values[0]",
+        ),
+    ] {
+        let error = error.expect("refused");
+        assert!(error.contains(words), "{words}: {error}");
+    }
+}

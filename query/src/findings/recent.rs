@@ -1,0 +1,218 @@
+//! Events, images and nodes that show findings, as of some seconds ago: the live view does not have
+//! them, and reading all of them takes longer than a question should.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use archtrace_facts::arch::Arch;
+use archtrace_facts::fact::EventKind;
+use archtrace_facts::fleet::NodeEvent;
+use archtrace_facts::select::{Filter, Selection};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::Findings;
+use super::evidence::{self, About, Evidence};
+use crate::read::{EventQuery, ImageQuery, NodeQuery, Read, StoreError};
+
+/// How old it may be: images and nodes change rarely, and ten thousand nodes are read within a second.
+const AGE: Duration = Duration::from_secs(30);
+
+/// How far back events are findings.
+pub(crate) const WINDOW: Duration = Duration::from_secs(24 * 3600);
+
+/// The newest of these events: a program that dies in a loop is told of once a second.
+const MAX_EVENTS: u32 = 5000;
+
+/// How late an event may come in to be found by the next look; others are by the next look at all, after
+/// [`LOOK_AT_ALL`].
+const LATE: Duration = Duration::from_secs(600);
+const LOOK_AT_ALL: Duration = Duration::from_secs(3600);
+
+/// Nodes and images read at once: both may be large.
+const PAGE: u32 = 200;
+
+/// What was read last.
+#[derive(Debug, Default)]
+pub(crate) struct Cache {
+    recent: Mutex<Option<Arc<Recent>>>,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub(crate) struct Recent {
+    at: Instant,
+    /// When all events were last looked at.
+    all_at: Instant,
+    events_until: SystemTime,
+    events: Vec<Arc<NodeEvent>>,
+    /// What images show, by the architecture of their nodes.
+    images: Vec<(Vec<Arch>, Evidence)>,
+    nodes: Vec<(Arch, Evidence)>,
+}
+
+impl Recent {
+    /// Adds what the selection means.
+    pub(crate) fn add(&self, selection: &Selection, findings: &mut Findings) {
+        let events = self.events.iter();
+        for event in events.filter(|event| selection.matches_event(event)) {
+            if let Some(evidence) = evidence::of_event(event) {
+                findings.add(evidence);
+            }
+        }
+        let is_meant = |node_arch, evidence| {
+            selection.matches(&About {
+                evidence,
+                node_arch,
+            })
+        };
+        for (archs, evidence) in &self.images {
+            if archs.iter().any(|arch| is_meant(*arch, evidence)) {
+                findings.add(evidence.clone());
+            }
+        }
+        for (arch, evidence) in &self.nodes {
+            if is_meant(*arch, evidence) {
+                findings.add(evidence.clone());
+            }
+        }
+    }
+}
+
+impl Cache {
+    /// What is there, if it is new enough; else it is read again, once for all who wait.
+    pub(crate) async fn get<S: Read>(
+        &self,
+        store: &S,
+        alive_since: SystemTime,
+    ) -> Result<Arc<Recent>, StoreError> {
+        let mut recent = self.recent.lock().await;
+        if let Some(recent) = recent.as_ref().filter(|recent| recent.at.elapsed() < AGE) {
+            return Ok(Arc::clone(recent));
+        }
+        let new = Arc::new(read(store, recent.as_deref(), alive_since).await?);
+        *recent = Some(Arc::clone(&new));
+        Ok(new)
+    }
+
+    /// Drops what is there, unless it is just being read.
+    pub(crate) fn clear(&self) {
+        if let Ok(mut recent) = self.recent.try_lock() {
+            *recent = None;
+        }
+    }
+}
+
+async fn read<S: Read>(
+    store: &S,
+    before: Option<&Recent>,
+    alive_since: SystemTime,
+) -> Result<Recent, StoreError> {
+    let (at, now) = (Instant::now(), SystemTime::now());
+    let before = before.filter(|before| before.all_at.elapsed() < LOOK_AT_ALL);
+    let oldest = now.checked_sub(WINDOW).unwrap_or(SystemTime::UNIX_EPOCH);
+    let since = before.and_then(|before| before.events_until.checked_sub(LATE));
+    let since = since.unwrap_or(oldest).max(oldest);
+    let known = before.map_or(&[][..], |before| &before.events);
+    Ok(Recent {
+        at,
+        all_at: before.map_or(at, |before| before.all_at),
+        events_until: now,
+        events: joined(read_events(store, since).await?, known, oldest),
+        images: read_images(store).await?,
+        nodes: read_nodes(store, alive_since).await?,
+    })
+}
+
+/// The new ones and those known before, the newest first, each once and none too old.
+fn joined(
+    new: Vec<Arc<NodeEvent>>,
+    known: &[Arc<NodeEvent>],
+    oldest: SystemTime,
+) -> Vec<Arc<NodeEvent>> {
+    let mut places = HashSet::new();
+    let mut events: Vec<_> = new.into_iter().chain(known.iter().cloned()).collect();
+    events.retain(|event| {
+        let place = (
+            event.cluster.clone(),
+            event.node.clone(),
+            event.stream_id,
+            event.sequence,
+        );
+        event.record.time() >= oldest && places.insert(place)
+    });
+    events.sort_by_key(|event| std::cmp::Reverse(event.record.time()));
+    events.truncate(usize::try_from(MAX_EVENTS).unwrap_or(usize::MAX));
+    events
+}
+
+async fn read_events<S: Read>(
+    store: &S,
+    since: SystemTime,
+) -> Result<Vec<Arc<NodeEvent>>, StoreError> {
+    let filter = Filter {
+        since: Some(since),
+        ..Filter::default()
+    };
+    let kinds = [EventKind::IllegalInstruction, EventKind::FailedExec];
+    let query = EventQuery {
+        selection: Selection {
+            allow: vec![filter],
+            ..Selection::default()
+        },
+        kinds: kinds.map(|kind| kind.as_str().to_owned()).to_vec(),
+        ascending: false,
+        after: None,
+        limit: MAX_EVENTS,
+    };
+    let events = store.events(query).await?.into_iter();
+    let events = events.map(|(_, event)| event);
+    let found = events.filter(|event| evidence::id_of_event(event).is_some());
+    Ok(found.map(Arc::new).collect())
+}
+
+async fn read_images<S: Read>(store: &S) -> Result<Vec<(Vec<Arch>, Evidence)>, StoreError> {
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let query = ImageQuery {
+            after,
+            limit: PAGE,
+            ..ImageQuery::default()
+        };
+        let images = store.images(query).await?;
+        for (cursor, image) in &images {
+            let archs: Vec<_> = image.nodes.iter().map(|(arch, _)| *arch).collect();
+            let evidence = evidence::of_image(image).into_iter();
+            found.extend(evidence.map(|evidence| (archs.clone(), evidence)));
+            after = Some(*cursor);
+        }
+        if images.is_empty() {
+            return Ok(found);
+        }
+    }
+}
+
+async fn read_nodes<S: Read>(
+    store: &S,
+    alive_since: SystemTime,
+) -> Result<Vec<(Arch, Evidence)>, StoreError> {
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let query = NodeQuery {
+            names: Vec::new(),
+            alive_since,
+            after,
+            limit: PAGE,
+        };
+        let nodes = store.nodes(query).await?;
+        for (id, node) in &nodes {
+            let evidence = evidence::of_node(node).into_iter();
+            found.extend(evidence.map(|evidence| (node.info.arch, evidence)));
+            after = Some(*id);
+        }
+        if nodes.is_empty() {
+            return Ok(found);
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Answers questions about facts and events, whoever keeps them: a collector's store for a fleet, or an
+//! agent for its own node.
+//!
+//! ```text
+//! Query (gRPC) ──> service ──> Read (a store, or an agent)
+//!                     └──────> live (what agents keep now, in memory) ──> Read
+//! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | [`read`] | what somebody who keeps facts and events has to be able to tell, as one trait |
+//! | [`expected`] | which nodes should report |
+//! | [`service`] | the questions: checked, asked, cut into pages |
+//! | `findings` | what somebody should act on, each thing once |
+//! | `live` | what agents keep now, in memory, and what changes, for those who follow |
+//!
+//! What must not happen here: I/O of its own, and decisions that are not about a question (those are
+//! `archtrace_facts`').
+#![forbid(unsafe_code)]
+
+pub mod expected;
+mod findings;
+mod live;
+mod page;
+pub mod read;
+pub mod service;
+mod token;
+
+pub use expected::{Expected, Seen};
+pub use read::Read;
+pub use service::{Open, Query, Server, Settings};

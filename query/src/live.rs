@@ -1,0 +1,345 @@
+//! What agents keep now, in memory, and what changes: for sums, findings and those who follow.
+//!
+//! A task asks the store several times a second which nodes changed (`Read::heads`) and for their
+//! changes. So this works the same with several collectors over one store, and it is behind the store by
+//! [`INTERVAL`] and what reading takes.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`table`] | the facts, compact |
+//! | [`texts`] | their texts, each once |
+//! | [`summary`] | sums over them |
+//! | [`log`] | what changed lately |
+//! | `poll` | the task |
+
+mod log;
+mod poll;
+pub(crate) mod summary;
+pub(crate) mod table;
+mod texts;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::time::{Duration, SystemTime};
+
+use archtrace_facts::fleet::{Coverage, ExpectedNode, NodeEvent};
+use archtrace_facts::select::Selection;
+use archtrace_proto::v1;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tonic::Status;
+
+use crate::expected::Expected;
+use crate::findings::recent::{self, Recent};
+use crate::read::{FactChange, Head, NodeId, Read, StoreError, Version};
+use crate::service::{Settings, alive_since};
+use log::Log;
+pub(crate) use log::{Found, Reader};
+use table::Table;
+
+/// How often the store is asked for changes: people do not notice the delay, and for 10,000 nodes the
+/// question takes some milliseconds.
+pub(crate) const INTERVAL: Duration = Duration::from_millis(400);
+
+/// How long a question waits until all facts are there. 300,000 take some seconds.
+const LOADING: Duration = Duration::from_secs(30);
+
+/// How old the last look at the store may be until answers are refused: a look at a store that is busy
+/// with ten thousand nodes' snapshots takes seconds.
+const TOO_OLD: Duration = Duration::from_secs(30);
+
+/// How old the coverage of an answer may be, of which three heartbeats of silence are a part.
+const COVERAGE_AGE: Duration = Duration::from_secs(5);
+
+/// Changes that are kept for readers, and one batch more. A fact with its identity takes some 1.5 kB, so
+/// that this is 30 MB while somebody follows; a steady 2,000 changes a second pass in ten seconds.
+const CHANGES: u64 = 20_000;
+
+/// The same for events.
+const EVENTS: u64 = 20_000;
+
+/// The facts that agents keep now, kept up to date by a task.
+#[derive(Debug)]
+pub(crate) struct Live<S> {
+    shared: Arc<Shared<S>>,
+    _ends_the_task: DropGuard,
+}
+
+/// A change of a fact, or a fact of a node that began or ceased to report.
+#[derive(Clone, Debug)]
+pub(crate) enum Told {
+    /// The fact, and whether it is told again though it did not change.
+    Change(Box<FactChange>, bool),
+    /// All facts of a node that is no more.
+    Gone(table::Gone),
+}
+
+/// What the task and those who ask share.
+pub(crate) struct Shared<S> {
+    store: Arc<S>,
+    heartbeat_interval: Duration,
+    expected: Arc<dyn Expected>,
+    idle: Option<Duration>,
+    stop: CancellationToken,
+    table: RwLock<Table>,
+    /// Changes that are in the table; added to while the table is locked for writing.
+    changes: Arc<Log<Told>>,
+    events: Arc<Log<NodeEvent>>,
+    recent: recent::Cache,
+    /// Of each node the version up to which events are in the log, or nobody followed.
+    events_known: Mutex<HashMap<NodeId, Version>>,
+    state: watch::Sender<State>,
+    use_: Mutex<Use>,
+}
+
+impl<S> fmt::Debug for Shared<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+/// How far the task is.
+#[derive(Clone, Debug)]
+pub(crate) enum State {
+    /// Not all facts are there yet.
+    Loading,
+    /// All that the store held at this time is there.
+    Current {
+        coverage: Arc<Coverage>,
+        at: Instant,
+    },
+    /// The store did not answer.
+    Away,
+}
+
+#[derive(Debug)]
+struct Use {
+    /// Whether the task runs.
+    runs: bool,
+    /// When somebody asked last.
+    last: Instant,
+    /// How many follow.
+    followers: usize,
+}
+
+/// Keeps the task from ending, for somebody who follows.
+pub(crate) struct Following<S>(Arc<Shared<S>>);
+
+impl<S> Drop for Following<S> {
+    fn drop(&mut self) {
+        let mut used = self.0.used();
+        used.followers -= 1;
+        used.last = Instant::now();
+    }
+}
+
+impl<S> Shared<S> {
+    fn used(&self) -> MutexGuard<'_, Use> {
+        self.use_.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn table(&self) -> RwLockReadGuard<'_, Table> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn events_known(&self) -> MutexGuard<'_, HashMap<NodeId, Version>> {
+        self.events_known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn coverage_of(&self, heads: &[Head]) -> Coverage {
+        let since = alive_since(self.heartbeat_interval);
+        let heard = heads.iter().map(|head| {
+            (
+                head.cluster.as_str(),
+                head.name.as_str(),
+                head.last_heard >= since,
+            )
+        });
+        Coverage::of(&heard.collect::<Vec<_>>(), &self.expected.nodes())
+    }
+}
+
+impl<S: Read> Live<S> {
+    /// The task starts at once if it is never to end, else with the first question.
+    pub(crate) fn new(store: Arc<S>, settings: &Settings) -> Self {
+        let stop = settings.shutdown.child_token();
+        let used = Use {
+            runs: false,
+            last: Instant::now(),
+            followers: 0,
+        };
+        let shared = Arc::new(Shared {
+            store,
+            heartbeat_interval: settings.heartbeat_interval,
+            expected: Arc::clone(&settings.expected),
+            idle: settings.idle,
+            stop: stop.clone(),
+            table: RwLock::default(),
+            changes: Arc::new(Log::new(CHANGES)),
+            events: Arc::new(Log::new(EVENTS)),
+            recent: recent::Cache::default(),
+            events_known: Mutex::default(),
+            state: watch::Sender::new(State::Loading),
+            use_: Mutex::new(used),
+        });
+        let live = Self {
+            shared,
+            _ends_the_task: stop.drop_guard(),
+        };
+        if settings.idle.is_none() {
+            live.wake(0);
+        }
+        live
+    }
+
+    /// Makes sure that the task runs.
+    fn wake(&self, followers: usize) {
+        let mut used = self.shared.used();
+        used.last = Instant::now();
+        used.followers += followers;
+        if !used.runs {
+            used.runs = true;
+            tokio::spawn(poll::run(Arc::clone(&self.shared)));
+        }
+    }
+
+    /// Keeps the task running for as long as what is returned lives.
+    pub(crate) fn following(&self) -> Following<S> {
+        self.wake(1);
+        Following(Arc::clone(&self.shared))
+    }
+
+    /// Follows how far the task is.
+    pub(crate) fn state(&self) -> watch::Receiver<State> {
+        self.shared.state.subscribe()
+    }
+
+    /// Waits until all facts are there.
+    ///
+    /// # Errors
+    /// If that takes too long, or the store does not answer.
+    pub(crate) async fn loaded(&self) -> Result<Arc<Shared<S>>, Status> {
+        if self.shared.stop.is_cancelled() {
+            return Err(Status::unavailable(
+                "the server ends; ask again in a moment",
+            ));
+        }
+        self.wake(0);
+        let mut state = self.shared.state.subscribe();
+        let known = state.wait_for(|state| !matches!(state, State::Loading));
+        match tokio::time::timeout(LOADING, known).await {
+            Ok(Ok(state)) => match &*state {
+                State::Current { at, .. } if at.elapsed() < TOO_OLD => Ok(Arc::clone(&self.shared)),
+                State::Current { .. } | State::Away | State::Loading => Err(Status::unavailable(
+                    "the store does not work at the moment; try again later, and see the log",
+                )),
+            },
+            Ok(Err(_)) => Err(Status::unavailable("the server ends")),
+            Err(_) => Err(Status::unavailable(
+                "facts are still being read from the store; try again in a moment",
+            )),
+        }
+    }
+
+    /// Which nodes answers cannot speak for: what is known from the last look at the store, or a look
+    /// now.
+    pub(crate) async fn known_coverage(&self) -> Result<Arc<Coverage>, Status> {
+        if let State::Current { coverage, at } = &*self.shared.state.borrow()
+            && at.elapsed() < COVERAGE_AGE
+        {
+            return Ok(Arc::clone(coverage));
+        }
+        let heads = self.shared.store.heads().await.map_err(unavailable)?;
+        Ok(Arc::new(self.shared.coverage_of(&heads)))
+    }
+
+    /// The same as a part of an answer.
+    pub(crate) async fn coverage(&self) -> Result<Option<v1::NodeCoverage>, Status> {
+        let coverage = self.known_coverage().await?;
+        Ok(Some(coverage.as_ref().into()))
+    }
+
+    /// Nodes that should report and never did, in order.
+    pub(crate) async fn unknown_nodes(&self) -> Result<Vec<ExpectedNode>, Status> {
+        let expected = self.shared.expected.nodes();
+        if expected.nodes.is_none() {
+            return Ok(Vec::new());
+        }
+        let heads = self.shared.store.heads().await.map_err(unavailable)?;
+        let heard = heads
+            .iter()
+            .map(|head| (head.cluster.as_str(), head.name.as_str()));
+        Ok(expected.unheard(heard).into_iter().cloned().collect())
+    }
+}
+
+/// Where somebody who follows facts begins.
+pub(crate) struct Start {
+    /// All that changes from now on.
+    pub(crate) reader: Reader<Told>,
+    /// Of each node, the version up to which its facts are those that are there now.
+    pub(crate) versions: HashMap<NodeId, Version>,
+    /// Nodes with facts that the selection means.
+    pub(crate) nodes: Vec<NodeId>,
+}
+
+impl<S: Read> Shared<S> {
+    /// Begins to follow facts.
+    pub(crate) fn follow_facts(&self, selection: &Selection) -> Start {
+        // Changes get into the log while the table is locked, so that none is left out or told twice.
+        let table = self.table();
+        let reader = self.changes.follow();
+        let everything = selection.is_everything();
+        let is_meant = |node: &&table::Node| {
+            let mut facts = table.facts_of(node);
+            facts.any(|fact| everything || selection.matches(&fact))
+        };
+        let nodes = table.nodes.iter();
+        Start {
+            reader,
+            versions: nodes.clone().map(|node| (node.id, node.version)).collect(),
+            nodes: nodes.filter(is_meant).map(|node| node.id).collect(),
+        }
+    }
+
+    /// Begins to follow events: a reader, and of each node the version after which they are in there.
+    pub(crate) fn follow_events(&self) -> (Reader<NodeEvent>, HashMap<NodeId, Version>) {
+        let known = self.events_known();
+        (self.events.follow(), known.clone())
+    }
+
+    /// What shows findings besides facts.
+    pub(crate) async fn recent(&self, alive_since: SystemTime) -> Result<Arc<Recent>, StoreError> {
+        self.recent.get(self.store.as_ref(), alive_since).await
+    }
+
+    /// Facts of these nodes as they are in the store now.
+    pub(crate) async fn facts_of(&self, nodes: &[NodeId]) -> Result<Vec<FactChange>, StoreError> {
+        let nodes = nodes.iter().map(|node| (*node, Version::default()));
+        let mut changes = self.store.facts_since(nodes.collect()).await?;
+        let table = self.table();
+        for change in &mut changes {
+            let current = table.node(change.node).is_some_and(|node| node.current);
+            settle(change, current);
+        }
+        Ok(changes)
+    }
+}
+
+/// Decides whether the fact is one of a node that reports now.
+fn settle(change: &mut FactChange, current: bool) {
+    change.fact.current = current;
+    if !current {
+        change.fact.fact.processes = 0;
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn unavailable(error: StoreError) -> Status {
+    tracing::error!(%error, "cannot answer");
+    Status::unavailable("the store does not work at the moment; try again later, and see the log")
+}

@@ -1,0 +1,218 @@
+//! One node's facts.
+
+use archtrace_facts::arch::Arch;
+use archtrace_facts::fact::{Cause, FactId, Via};
+use archtrace_facts::identity::Identity;
+
+use super::super::texts::{Texts, index};
+use super::Gone;
+use crate::read::{Head, NodeId, Version};
+
+/// One node.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) id: NodeId,
+    pub(crate) cluster: u32,
+    pub(crate) name: Box<str>,
+    pub(crate) arch: Arch,
+    /// Changes up to here are in `rows`.
+    pub(crate) version: Version,
+    /// Whether its agent reports now.
+    pub(crate) current: bool,
+    /// Place in the order of clusters and names.
+    pub(crate) rank: u32,
+    /// By id.
+    pub(crate) rows: Vec<Row>,
+    pub(super) places: Vec<Place>,
+    /// Sums over the rows, by kind.
+    pub(crate) cells: Vec<Cell>,
+    /// Pods that have facts of a kind: which kind, namespace and name; each once.
+    pub(crate) pods: Vec<(u32, Pod)>,
+}
+
+/// A pod of a node, by its namespace and its name.
+pub(crate) type Pod = (u32, u32);
+
+/// Sums over a node's facts of one kind.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Cell {
+    pub(crate) kind: u32,
+    pub(crate) facts: u32,
+    /// As last told, whether the node reports now or not.
+    pub(crate) processes: u64,
+    pub(crate) count: u64,
+    pub(crate) cpu_ns: u64,
+}
+
+/// One fact.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) id: FactId,
+    pub(super) place: u32,
+    pub(crate) kind: u32,
+    pub(crate) binary: u32,
+    pub(super) emulator: u32,
+    pub(crate) via: Option<Via>,
+    pub(crate) cause: Option<Cause>,
+    pub(crate) count: u64,
+    pub(crate) processes: u64,
+    pub(crate) cpu_ns: u64,
+    pub(super) first_seen: i64,
+    pub(super) last_seen: i64,
+}
+
+/// One cgroup.
+#[derive(Debug, Default)]
+pub(super) struct Place {
+    pub(super) cgroup: Box<str>,
+    hash: u64,
+    /// Facts in it: the place is free if there are none.
+    facts: u32,
+    pub(super) namespace: u32,
+    pub(super) pod: u32,
+    pub(super) container: u32,
+    pub(super) workload: u32,
+    pub(super) image: u32,
+    pub(super) image_id: u32,
+    pub(super) unit: u32,
+}
+
+impl Node {
+    /// One of which no facts are known yet.
+    pub(super) fn new(head: &Head, cluster: u32, current: bool) -> Self {
+        Self {
+            id: head.node,
+            cluster,
+            name: head.name.as_str().into(),
+            arch: head.arch,
+            version: Version::default(),
+            current,
+            rank: 0,
+            rows: Vec::new(),
+            places: Vec::new(),
+            cells: Vec::new(),
+            pods: Vec::new(),
+        }
+    }
+
+    /// Drops its facts.
+    pub(super) fn empty(&mut self, texts: &Texts) -> Gone {
+        self.places.clear();
+        self.cells.clear();
+        self.pods.clear();
+        Gone {
+            id: self.id,
+            cluster: texts.text(self.cluster).to_owned(),
+            name: self.name.to_string(),
+            facts: self.rows.drain(..).map(|row| row.id).collect(),
+        }
+    }
+
+    pub(super) fn sum_up(&mut self) {
+        self.cells.clear();
+        self.pods.clear();
+        for row in &self.rows {
+            let known = self.cells.iter_mut().find(|cell| cell.kind == row.kind);
+            let mut new = Cell {
+                kind: row.kind,
+                ..Cell::default()
+            };
+            let is_new = known.is_none();
+            let cell = known.unwrap_or(&mut new);
+            cell.facts += 1;
+            cell.processes = cell.processes.saturating_add(row.processes);
+            cell.count = cell.count.saturating_add(row.count);
+            cell.cpu_ns = cell.cpu_ns.saturating_add(row.cpu_ns);
+            if is_new {
+                self.cells.push(new);
+            }
+            let place = self.places.get(index(row.place));
+            let pod = place.filter(|place| place.has_pod());
+            self.pods
+                .extend(pod.map(|place| (row.kind, (place.namespace, place.pod))));
+        }
+        self.pods.sort_unstable();
+        self.pods.dedup();
+        self.rows.shrink_to(self.rows.len() + self.rows.len() / 8);
+        self.places
+            .shrink_to(self.places.len() + self.places.len() / 8);
+        self.cells
+            .shrink_to(self.cells.len() + self.cells.len() / 8);
+        self.pods.shrink_to(self.pods.len() + self.pods.len() / 8);
+    }
+
+    /// Takes a fact into its cgroup's place, which has another place's number if it is the first.
+    pub(super) fn enter(&mut self, cgroup: &str, hash: u64) -> u32 {
+        let is_it = |place: &Place| place.hash == hash && *place.cgroup == *cgroup;
+        let known = self
+            .places
+            .iter()
+            .position(|place| place.facts > 0 && is_it(place));
+        let free = || self.places.iter().position(|place| place.facts == 0);
+        let i = known.or_else(free).unwrap_or(self.places.len());
+        if i == self.places.len() {
+            self.places.push(Place::default());
+        }
+        if let Some(place) = self.places.get_mut(i) {
+            if known.is_none() {
+                (place.cgroup, place.hash) = (cgroup.into(), hash);
+            }
+            place.facts += 1;
+        }
+        u32::try_from(i).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn leave(&mut self, place: u32) {
+        if let Some(place) = self.places.get_mut(index(place)) {
+            place.facts -= 1;
+            if place.facts == 0 {
+                *place = Place::default();
+            }
+        }
+    }
+
+    /// The pod of a fact, if it is one's: what tells it from others of the node.
+    pub(crate) fn pod(&self, row: &Row) -> Option<Pod> {
+        let place = self.places.get(index(row.place))?;
+        place.has_pod().then_some((place.namespace, place.pod))
+    }
+}
+
+/// The number of the empty text in places that nobody named.
+pub(super) const NO_TEXT: u32 = u32::MAX;
+
+impl Place {
+    pub(super) fn name(&mut self, texts: &mut Texts, identity: &Identity) {
+        let mut number = |text: &str| match text {
+            "" => NO_TEXT,
+            text => texts.number(text),
+        };
+        self.namespace = number(&identity.namespace);
+        self.pod = number(&identity.pod);
+        self.container = number(&identity.container);
+        self.workload = number(&identity.workload);
+        self.image = number(&identity.image);
+        self.image_id = number(&identity.image_id);
+        self.unit = number(&identity.unit);
+    }
+
+    fn has_pod(&self) -> bool {
+        self.pod != NO_TEXT
+    }
+
+    pub(super) fn texts(&self) -> [u32; 7] {
+        let Self {
+            cgroup: _,
+            hash: _,
+            facts: _,
+            namespace,
+            pod,
+            container,
+            workload,
+            image,
+            image_id,
+            unit,
+        } = *self;
+        [namespace, pod, container, workload, image, image_id, unit]
+    }
+}

@@ -1,0 +1,64 @@
+//! Sums over facts.
+
+use archtrace_facts::fleet::Dimension;
+use archtrace_proto::convert::decode_dimensions;
+use archtrace_proto::v1;
+use tonic::Status;
+
+use super::{Inner, ask};
+use crate::live;
+use crate::read::Read;
+
+/// Rows in one answer: some 2 MB, and more than anybody reads.
+const MAX_ROWS: usize = 10_000;
+
+pub(super) async fn summarize<S: Read>(
+    query: &Inner<S>,
+    request: v1::SummarizeFactsRequest,
+) -> Result<v1::SummarizeFactsResponse, Status> {
+    let v1::SummarizeFactsRequest {
+        selection,
+        group_by,
+        max_rows,
+    } = request;
+    let selection = ask::selection(selection)?;
+    ask::few("group_by", group_by.len())?;
+    let by =
+        decode_dimensions(group_by).map_err(|error| Status::invalid_argument(error.to_string()))?;
+    if let Some(twice) = twice(&by) {
+        let what = format!("group_by: {twice} is there twice");
+        return Err(Status::invalid_argument(what));
+    }
+    let max_rows = match usize::try_from(max_rows) {
+        Ok(0) => MAX_ROWS,
+        Ok(rows) => rows.min(MAX_ROWS),
+        Err(_) => {
+            let what = format!("max_rows: {max_rows} is negative");
+            return Err(Status::invalid_argument(what));
+        }
+    };
+    let facts = query.live.loaded().await?;
+    // Some milliseconds of work, which others should not wait for.
+    let summed = tokio::task::spawn_blocking(move || {
+        let summary = live::summary::summarize(&facts.table(), &selection, &by, max_rows);
+        v1::SummarizeFactsResponse::from(&summary)
+    });
+    let summary = summed
+        .await
+        .map_err(|error| Status::internal(format!("the sums failed: {error}")))?;
+    Ok(v1::SummarizeFactsResponse {
+        coverage: query.live.coverage().await?,
+        ..summary
+    })
+}
+
+fn twice(by: &[Dimension]) -> Option<Dimension> {
+    let mut rest = by;
+    while let [first, behind @ ..] = rest {
+        if behind.contains(first) {
+            return Some(*first);
+        }
+        rest = behind;
+    }
+    None
+}

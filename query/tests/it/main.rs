@@ -1,0 +1,5 @@
+//! Questions to a store in memory: what depends on time, on order and on failures of a store.
+
+mod follow;
+mod memory;
+mod view;

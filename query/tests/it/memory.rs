@@ -1,0 +1,297 @@
+//! A store in memory, as an agent has one; it can be away on order, which a real one cannot.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, SystemTime};
+
+use archtrace_facts::arch::Arch;
+use archtrace_facts::fact::{Event, EventKind, Fact, FactId, FactKey, Mode, Via};
+use archtrace_facts::fleet::{ExpectedNodes, FleetImage, NodeEvent, NodeFact, NodeStatus, Totals};
+use archtrace_facts::identity::Identity;
+use archtrace_facts::report::Record;
+use archtrace_query::read::{
+    EventCursor, EventQuery, FactChange, FactCursor, FactQuery, Head, ImageCursor, ImageQuery,
+    NodeId, NodeQuery, StoreError, Version,
+};
+use archtrace_query::{Expected, Open, Query, Read, Settings};
+use tokio_util::sync::CancellationToken;
+
+/// Nodes with facts and events.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    nodes: Mutex<Vec<Node>>,
+    away: AtomicBool,
+    questions: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Node {
+    head: Head,
+    facts: BTreeMap<FactId, (Version, NodeFact)>,
+    events: Vec<(Version, NodeEvent)>,
+}
+
+impl Memory {
+    pub(crate) fn add_node(&self, name: &str) -> NodeId {
+        let mut nodes = self.lock();
+        let id = NodeId(nodes.len() as i64 + 1);
+        let head = Head {
+            node: id,
+            cluster: "c".to_owned(),
+            name: name.to_owned(),
+            arch: Arch::Amd64,
+            version: Version(1),
+            last_heard: SystemTime::now(),
+        };
+        nodes.push(Node {
+            head,
+            facts: BTreeMap::new(),
+            events: Vec::new(),
+        });
+        id
+    }
+
+    /// One change: these facts are new or other ones.
+    pub(crate) fn put(&self, node: NodeId, facts: Vec<(Fact, Identity)>) {
+        let mut nodes = self.lock();
+        let node = &mut nodes[node.0 as usize - 1];
+        node.head.version.0 += 1;
+        for (fact, identity) in facts {
+            let id = fact.key.id();
+            let fact = NodeFact {
+                cluster: node.head.cluster.clone(),
+                node: node.head.name.clone(),
+                node_arch: node.head.arch,
+                fact,
+                identity,
+                current: true,
+                ended: false,
+            };
+            node.facts.insert(id, (node.head.version, fact));
+        }
+    }
+
+    /// One change: the agent does not keep this fact any more.
+    pub(crate) fn end(&self, node: NodeId, id: FactId) {
+        let mut nodes = self.lock();
+        let node = &mut nodes[node.0 as usize - 1];
+        node.head.version.0 += 1;
+        if let Some((version, fact)) = node.facts.get_mut(&id) {
+            *version = node.head.version;
+            fact.ended = true;
+            fact.fact.processes = 0;
+        }
+    }
+
+    /// One change: something happened at this second.
+    pub(crate) fn happen(&self, node: NodeId, time: u64) {
+        let mut nodes = self.lock();
+        let node = &mut nodes[node.0 as usize - 1];
+        node.head.version.0 += 1;
+        let event = NodeEvent {
+            cluster: node.head.cluster.clone(),
+            node: node.head.name.clone(),
+            node_arch: node.head.arch,
+            stream_id: 1,
+            sequence: node.events.len() as u64,
+            record: Record::Event(Event {
+                time: at(time),
+                kind: EventKind::EmulatedExec,
+                pid: 1,
+                comm: "sh".to_owned(),
+                key: fact("/app", Mode::Emulated, 1).key,
+                errno: 0,
+                count: 1,
+                instruction: None,
+            }),
+            identity: Identity::default(),
+        };
+        node.events.push((node.head.version, event));
+    }
+
+    pub(crate) fn heard(&self, node: NodeId, at: SystemTime) {
+        self.lock()[node.0 as usize - 1].head.last_heard = at;
+    }
+
+    pub(crate) fn set_away(&self, away: bool) {
+        self.away.store(away, Ordering::SeqCst);
+    }
+
+    /// How often it was asked what changed.
+    pub(crate) fn questions(&self) -> u64 {
+        self.questions.load(Ordering::SeqCst)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Node>> {
+        self.nodes.lock().expect("no test panics meanwhile")
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(StoreError::Away {
+                store: "memory".into(),
+                what: "answer",
+                reason: Arc::new(std::io::Error::other("on order")),
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Read for Memory {
+    async fn facts(&self, query: FactQuery) -> Result<Vec<(FactCursor, NodeFact)>, StoreError> {
+        self.check()?;
+        let nodes = self.lock();
+        let facts = nodes.iter().flat_map(|node| {
+            let current = node.head.last_heard >= query.alive_since;
+            node.facts.values().map(move |(_, fact)| {
+                let mut fact = fact.clone();
+                fact.current = current;
+                if !current {
+                    fact.fact.processes = 0;
+                }
+                fact
+            })
+        });
+        let facts = facts.filter(|fact| query.history || !fact.ended);
+        let facts = facts.filter(|fact| query.selection.matches_fact(fact));
+        Ok(facts.map(|fact| (FactCursor(0), fact)).collect())
+    }
+
+    async fn events(&self, query: EventQuery) -> Result<Vec<(EventCursor, NodeEvent)>, StoreError> {
+        self.check()?;
+        let nodes = self.lock();
+        let mut rows: Vec<_> = nodes
+            .iter()
+            .flat_map(|node| {
+                node.events.iter().map(|(version, event)| {
+                    let time = event.record.time().duration_since(SystemTime::UNIX_EPOCH);
+                    let cursor = EventCursor {
+                        time: time.expect("after 1970").as_nanos() as i64,
+                        node: node.head.node,
+                        stream_id: event.stream_id,
+                        sequence: event.sequence,
+                        version: *version,
+                    };
+                    (cursor, event.clone())
+                })
+            })
+            .filter(|(_, event)| query.selection.matches_event(event))
+            .collect();
+        let place = |cursor: &EventCursor| (cursor.time, cursor.node, cursor.sequence);
+        rows.sort_by_key(|(cursor, _)| place(cursor));
+        if !query.ascending {
+            rows.reverse();
+        }
+        if let Some(after) = query.after {
+            rows.retain(|(cursor, _)| (place(cursor) > place(&after)) == query.ascending);
+        }
+        rows.truncate(query.limit as usize);
+        Ok(rows)
+    }
+
+    async fn images(&self, _: ImageQuery) -> Result<Vec<(ImageCursor, FleetImage)>, StoreError> {
+        self.check()?;
+        Ok(Vec::new())
+    }
+
+    async fn nodes(&self, _: NodeQuery) -> Result<Vec<(NodeId, NodeStatus)>, StoreError> {
+        self.check()?;
+        Ok(Vec::new())
+    }
+
+    async fn totals(&self, _: SystemTime) -> Result<Totals, StoreError> {
+        self.check()?;
+        Ok(Totals::default())
+    }
+
+    async fn heads(&self) -> Result<Vec<Head>, StoreError> {
+        self.questions.fetch_add(1, Ordering::SeqCst);
+        self.check()?;
+        Ok(self.lock().iter().map(|node| node.head.clone()).collect())
+    }
+
+    async fn facts_since(
+        &self,
+        nodes: Vec<(NodeId, Version)>,
+    ) -> Result<Vec<FactChange>, StoreError> {
+        self.check()?;
+        let all = self.lock();
+        let changes = nodes.into_iter().flat_map(|(id, since)| {
+            let facts = &all[id.0 as usize - 1].facts;
+            let facts = facts.iter().filter(move |(_, (version, fact))| {
+                *version > since && (since.0 > 0 || !fact.ended)
+            });
+            facts.map(move |(fact_id, (version, fact))| FactChange {
+                node: id,
+                version: *version,
+                id: *fact_id,
+                fact: fact.clone(),
+            })
+        });
+        Ok(changes.collect())
+    }
+
+    async fn events_since(
+        &self,
+        nodes: Vec<(NodeId, Version)>,
+    ) -> Result<Vec<(NodeId, Version, NodeEvent)>, StoreError> {
+        self.check()?;
+        let all = self.lock();
+        let events = nodes.into_iter().flat_map(|(id, since)| {
+            let events = all[id.0 as usize - 1].events.iter();
+            let events = events.filter(move |(version, _)| *version > since);
+            events.map(move |(version, event)| (id, *version, event.clone()))
+        });
+        Ok(events.collect())
+    }
+}
+
+/// A list that is what it is.
+#[derive(Debug)]
+pub(crate) struct Fixed(pub(crate) Arc<ExpectedNodes>);
+
+impl Expected for Fixed {
+    fn nodes(&self) -> Arc<ExpectedNodes> {
+        Arc::clone(&self.0)
+    }
+}
+
+/// A service over the store; nodes are stale after three seconds.
+pub(crate) fn query(store: &Arc<Memory>, idle: Option<Duration>) -> Query<Memory> {
+    let settings = Settings {
+        store_name: "memory".to_owned(),
+        heartbeat_interval: Duration::from_secs(1),
+        server: Arc::new(Open),
+        expected: Arc::new(Fixed(Arc::new(ExpectedNodes::seen()))),
+        idle,
+        shutdown: CancellationToken::new(),
+    };
+    Query::new(Arc::clone(store), settings)
+}
+
+pub(crate) fn at(secs: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + secs)
+}
+
+pub(crate) fn fact(binary: &str, mode: Mode, count: u64) -> Fact {
+    let is_emulated = mode == Mode::Emulated;
+    Fact {
+        key: FactKey {
+            cgroup: "/a".to_owned(),
+            binary: binary.to_owned(),
+            path_resolved: true,
+            arch: Arch::Arm64,
+            mode,
+            emulator: is_emulated.then(|| "/qemu".to_owned()),
+            via: is_emulated.then_some(Via::BinfmtMisc),
+            cause: None,
+        },
+        count,
+        processes: u64::from(is_emulated),
+        cpu_ns: count,
+        first_seen: at(0),
+        last_seen: at(count),
+    }
+}

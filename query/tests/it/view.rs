@@ -1,0 +1,90 @@
+//! What is kept in memory for answers.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use archtrace_facts::fact::Mode;
+use archtrace_facts::identity::Identity;
+use archtrace_proto::v1;
+use archtrace_proto::v1::query_server::Query as _;
+use archtrace_query::Query;
+use tonic::{Code, Request, Status};
+
+use super::memory::{Memory, fact, query};
+
+async fn facts(query: &Query<Memory>) -> Result<(u64, u64), Status> {
+    let ask = v1::SummarizeFactsRequest::default();
+    let answer = query.summarize_facts(Request::new(ask)).await?.into_inner();
+    let coverage = answer.coverage.expect("coverage");
+    Ok((answer.rows[0].facts, coverage.reporting))
+}
+
+/// Asks until the answer is this one.
+async fn until(query: &Query<Memory>, expected: (u64, u64)) {
+    let asking = async {
+        while facts(query).await.ok() != Some(expected) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let asked = tokio::time::timeout(Duration::from_secs(60), asking).await;
+    asked.unwrap_or_else(|_| panic!("never {expected:?}"));
+}
+
+#[tokio::test]
+async fn answers_wait_for_the_first_look_and_follow_what_changes() {
+    let store = Arc::new(Memory::default());
+    let node = store.add_node("n1");
+    let app = fact("/app", Mode::Emulated, 1);
+    store.put(node, vec![(app.clone(), Identity::default())]);
+    let query = query(&store, None);
+    assert_eq!(facts(&query).await.expect("an answer"), (1, 1));
+    let more = (0..10).map(|i| fact(&format!("/{i}"), Mode::Native, 1));
+    store.put(node, more.map(|fact| (fact, Identity::default())).collect());
+    until(&query, (11, 1)).await;
+    store.end(node, app.key.id());
+    store.add_node("n2");
+    until(&query, (10, 2)).await;
+    store.heard(node, SystemTime::UNIX_EPOCH);
+    until(&query, (10, 1)).await;
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_is_no_answer_and_comes_back() {
+    let store = Arc::new(Memory::default());
+    let node = store.add_node("n1");
+    store.put(
+        node,
+        vec![(fact("/app", Mode::Native, 1), Identity::default())],
+    );
+    store.set_away(true);
+    let query = query(&store, None);
+    for _ in 0..2 {
+        let status = facts(&query).await.expect_err("no store");
+        assert_eq!(status.code(), Code::Unavailable);
+        let list = v1::ListFactsRequest::default();
+        let status = query.list_facts(Request::new(list)).await;
+        assert_eq!(status.expect_err("no store").code(), Code::Unavailable);
+        store.set_away(false);
+        until(&query, (1, 1)).await;
+        store.set_away(true);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn nobody_asks_the_store_when_nobody_asks() {
+    let store = Arc::new(Memory::default());
+    let node = store.add_node("n1");
+    let query = query(&store, Some(Duration::from_secs(1)));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(store.questions(), 0);
+    for _ in 0..2 {
+        store.heard(node, SystemTime::now());
+        assert_eq!(facts(&query).await.expect("an answer"), (0, 1));
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let before = store.questions();
+        assert!(before > 0);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(store.questions(), before);
+    }
+}
