@@ -161,6 +161,8 @@ fn apt(tool: &str) -> Command {
     let mut command = Command::new(tool);
     command
         .env("DEBIAN_FRONTEND", "noninteractive")
+        // What is configured here stays as it is.
+        .env("UCF_FORCE_CONFFOLD", "1")
         .env("LC_ALL", "C");
     command
 }

@@ -43,6 +43,8 @@ pub(crate) fn build_static(arch: Arch) -> Result<PathBuf> {
         "--profile",
         PROFILE,
         "--locked",
+        // The clients of what no test has there, such as Kubernetes' API: minutes of compiling.
+        "--no-default-features",
         "--target",
         arch.target(),
     ]);

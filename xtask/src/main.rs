@@ -14,7 +14,9 @@ mod emulator;
 mod fuzz;
 mod kernel;
 mod paths;
+mod postgres;
 mod progress;
+mod proto;
 mod run;
 mod setup;
 mod test;
@@ -52,9 +54,11 @@ enum Task {
     Test(test::Args),
     /// Boots real kernels and runs the test cases there
     Vm(vm::Args),
+    /// Checks the protocol: lint, and what would break those who speak it
+    Proto(proto::Args),
     /// Feeds the parsers of foreign data with what nobody thought of
     Fuzz(fuzz::Args),
-    /// Measures what the agent costs
+    /// Measures what the agent costs, or the collector
     Bench(bench::Args),
     /// Measures how fast a root file system is looked at
     ScanBench(tree::Args),
@@ -67,6 +71,7 @@ fn main() -> ExitCode {
         Task::Run(args) => run::main(&args),
         Task::Test(args) => test::main(&args),
         Task::Vm(args) => vm::main(&args),
+        Task::Proto(args) => proto::main(&args),
         Task::Fuzz(args) => fuzz::main(&args),
         Task::Bench(args) => bench::main(&args),
         Task::ScanBench(args) => tree::main(&args),

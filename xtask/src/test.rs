@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::binaries::{self, cargo};
 use crate::checklist::{self, Column};
 use crate::vm::{self, Arch, Cases};
-use crate::{apt, containerd, emulator, paths, progress, setup, tree};
+use crate::{apt, containerd, emulator, paths, postgres, progress, proto, setup, tree};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -78,6 +78,14 @@ pub(crate) fn main(args: &Args) -> Result<()> {
 
 /// What needs neither root nor a kernel of its own.
 fn checks(outcomes: &mut Vec<Outcome>) {
+    let database = match postgres::programs() {
+        Ok(programs) => Some((postgres::VARIABLE, programs)),
+        Err(error) => {
+            // In a pipeline they fail.
+            eprintln!("warning: tests with PostgreSQL are left out: {error:#}");
+            None
+        }
+    };
     let rows = [
         ("format", "cargo fmt --all --check"),
         (
@@ -100,9 +108,10 @@ fn checks(outcomes: &mut Vec<Outcome>) {
     ];
     for (title, line) in rows {
         step(outcomes, title, || {
-            progress::command(title, &mut command(line))
+            progress::command(title, command(line).envs(database.clone()))
         });
     }
+    step(outcomes, "the protocol", proto::check);
     // What is known of the dependencies changes without this source changing.
     let known = progress::during("ask for advisories", || {
         Ok(command("cargo-deny check advisories")
