@@ -213,3 +213,28 @@ pub enum StoreError {
     #[error("the writer of the store {0} has ended")]
     Closed(Arc<str>),
 }
+
+impl StoreError {
+    /// Why an operation was not done: [`StoreError::Away`] if trying again may help, else
+    /// [`StoreError::Failed`].
+    #[must_use]
+    pub fn of(
+        store: Arc<str>,
+        what: &'static str,
+        reason: Arc<dyn Error + Send + Sync>,
+        may_pass: bool,
+    ) -> Self {
+        if may_pass {
+            return Self::Away {
+                store,
+                what,
+                reason,
+            };
+        }
+        Self::Failed {
+            store,
+            what,
+            reason,
+        }
+    }
+}

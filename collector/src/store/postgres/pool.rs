@@ -184,19 +184,7 @@ impl Database {
         let store = Arc::clone(&self.name);
         let away = is_away(&reason);
         let reason: Arc<dyn Error + Send + Sync> = Arc::new(Told::from(reason));
-        Err(if away {
-            StoreError::Away {
-                store,
-                what,
-                reason,
-            }
-        } else {
-            StoreError::Failed {
-                store,
-                what,
-                reason,
-            }
-        })
+        Err(StoreError::of(store, what, reason, away))
     }
 }
 

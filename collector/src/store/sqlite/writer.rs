@@ -95,20 +95,7 @@ impl Writer {
 
 pub(super) fn failed(store: &Arc<str>, what: &'static str, reason: Failure) -> StoreError {
     let (store, may_pass) = (Arc::clone(store), may_pass(&reason));
-    let reason = reason.into();
-    if may_pass {
-        StoreError::Away {
-            store,
-            what,
-            reason,
-        }
-    } else {
-        StoreError::Failed {
-            store,
-            what,
-            reason,
-        }
-    }
+    StoreError::of(store, what, reason.into(), may_pass)
 }
 
 /// Whether somebody else holds the file, or the disk is full: agents keep what they have meanwhile.
