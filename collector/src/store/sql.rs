@@ -18,7 +18,7 @@ use std::error::Error;
 pub(super) use conditions::{Conditions, Dialect, Statement, Value};
 pub(super) use events::{CHANGE_COLUMNS as EVENT_CHANGE_COLUMNS, TABLES as EVENT_TABLES};
 pub(super) use events::{
-    list as list_events, read as read_event, read_change as read_event_change,
+    count_within, list as list_events, read as read_event, read_change as read_event_change,
 };
 pub(super) use facts::{CHANGE_COLUMNS as FACT_CHANGE_COLUMNS, TABLES as FACT_TABLES};
 pub(super) use facts::{list as list_facts, read as read_fact, read_change as read_fact_change};

@@ -22,7 +22,8 @@ pub(crate) use changes::{
 pub(crate) use digests::{facts_told_twice_count_once, other_digests_are_refused};
 pub(crate) use events::{
     earlier_streams_go_on, events_are_stored_once_and_gaps_are_counted, late_batches_fill_gaps,
-    ranges_explain_gaps, streams_begin_where_the_agent_can, what_is_stored_is_not_explained,
+    ranges_explain_gaps, streams_begin_where_the_agent_can,
+    what_comes_although_a_loss_named_it_hides_no_gap, what_is_stored_is_not_explained,
 };
 pub(crate) use expiry::{
     events_are_deleted_in_time, history_is_deleted_in_time, silent_nodes_keep_nothing,
@@ -88,6 +89,7 @@ macro_rules! conforms {
                 hostile_numbers_break_nothing,
                 images_are_stored_once,
                 late_batches_fill_gaps,
+                what_comes_although_a_loss_named_it_hides_no_gap,
                 names_may_come_later,
                 nodes_do_not_disturb_each_other,
                 other_digests_are_refused,

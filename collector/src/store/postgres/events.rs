@@ -12,7 +12,7 @@ use super::pool::{Change, Outcome, Transaction};
 use super::writes::{Writes, values};
 use super::{nodes, owners};
 use crate::store::NodeId;
-use crate::store::sql::{Failure, from_count, from_random, from_time, to_count};
+use crate::store::sql::{Failure, count_within, from_count, from_random, from_time, to_count};
 
 /// The stream of what the collector itself has to tell about a node.
 pub(super) const OWN_STREAM: u64 = 0;
@@ -22,6 +22,8 @@ pub(super) const OWN_STREAM: u64 = 0;
 pub(super) struct Stream {
     pub(super) first: i64,
     pub(super) next: i64,
+    /// How many sequences losses account for.
+    explained: i64,
 }
 
 /// Makes sure that the stream is there. What came before `oldest` was never promised to this store: it is
@@ -40,13 +42,14 @@ pub(super) async fn open(
              VALUES ($1, $2, $3, $3, 0, 0, 0, $4)
              ON CONFLICT (node_id, stream_id) DO UPDATE SET
                last_used = GREATEST(stream.last_used, excluded.last_used)
-             RETURNING first_sequence, next_sequence",
+             RETURNING first_sequence, next_sequence, explained",
             &[&node.0, &from_random(stream_id), &from_count(oldest), &from_time(now)],
         )
         .await?;
     Ok(Stream {
         first: row.try_get(0)?,
         next: row.try_get(1)?,
+        explained: row.try_get(2)?,
     })
 }
 
@@ -77,13 +80,18 @@ impl Change for Append {
             // A sequence beyond 63 bits, which no honest agent reaches, is one row with the others.
             let sequence = from_count(*sequence);
             if inserted.contains(&sequence) && done.insert(sequence) {
-                seen.late += i64::from((stream.first..stream.next).contains(&sequence));
+                let is_late = (stream.first..stream.next).contains(&sequence);
+                seen.late += i64::from(is_late);
                 seen.add(record);
             }
         }
         for range in &seen.ranges {
             explain(tx, node, *range, now).await?;
         }
+        let found = match stream.explained {
+            0 => 0,
+            _ => found(tx, node, batch.stream_id, version, done).await?,
+        };
         let skipped = first.saturating_sub(to_count(stream.next));
         let next = to_count(stream.next).max(first.saturating_add(batch.records.len() as u64));
         let mut writes = Writes::default();
@@ -93,13 +101,15 @@ impl Change for Append {
             "UPDATE stream SET next_sequence = $1, events = events + $2,
                missing = GREATEST(missing - $3, 0)
                  + LEAST($4, 9223372036854775807 - GREATEST(missing - $3, 0)),
-               explained = explained + LEAST($5, 9223372036854775807 - explained)
-             WHERE node_id = $6 AND stream_id = $7",
+               explained = GREATEST(explained - $5, 0)
+                 + LEAST($6, 9223372036854775807 - GREATEST(explained - $5, 0))
+             WHERE node_id = $7 AND stream_id = $8",
             values![
                 from_count(next),
                 seen.events,
                 seen.late,
                 from_count(skipped),
+                found,
                 // Agents from before ranges told in the batch behind a gap how many were in it.
                 from_count(skipped.min(seen.without_range)),
                 node.0,
@@ -169,6 +179,29 @@ async fn write(
     owners.write(&mut writes, node, from_time(now));
     writes.run(tx).await?;
     row::insert(tx, node, version, stream_id, records).await
+}
+
+/// How many of the sequences, which came in with the change to `version`, a loss had named before: they are
+/// not lost after all.
+async fn found(
+    tx: &Transaction,
+    node: NodeId,
+    stream_id: u64,
+    version: i64,
+    added: HashSet<i64>,
+) -> Result<i64, Failure> {
+    let rows = tx
+        .rows(
+            "SELECT range_first, range_last FROM event
+             WHERE node_id = $1 AND kind = 'loss' AND range_stream = $2 AND version < $3",
+            &[&node.0, &from_random(stream_id), &version],
+        )
+        .await?;
+    let ranges = rows
+        .iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+    let ranges = ranges.collect::<Result<Vec<_>, Failure>>()?;
+    Ok(count_within(added, &ranges))
 }
 
 /// Accounts for sequences that a loss names, as far as they were promised and are not stored.

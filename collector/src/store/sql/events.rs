@@ -169,3 +169,16 @@ fn record(cells: &mut Cells<'_, impl Row>, time: i64) -> Result<Record, Failure>
         instruction,
     }))
 }
+
+/// How many of the sequences are in one of the ranges, whose ends are in them.
+pub(in crate::store) fn count_within(
+    sequences: impl IntoIterator<Item = i64>,
+    ranges: &[(i64, i64)],
+) -> i64 {
+    let is_within = |sequence: &i64| {
+        let mut ranges = ranges.iter();
+        ranges.any(|(first, last)| (first..=last).contains(&sequence))
+    };
+    let count = sequences.into_iter().filter(is_within).count();
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

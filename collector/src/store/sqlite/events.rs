@@ -11,6 +11,7 @@ use rusqlite::{Connection, params};
 use super::values::{from_count, from_random, from_time, to_count};
 use super::writer::Failure;
 use crate::store::NodeId;
+use crate::store::sql::count_within;
 
 /// The stream of what the collector itself has to tell about a node.
 pub(super) const OWN_STREAM: u64 = 0;
@@ -32,6 +33,8 @@ pub(super) fn open_stream(
 struct Stream {
     first: i64,
     next: i64,
+    /// How many sequences losses account for.
+    explained: i64,
 }
 
 fn stream(
@@ -47,7 +50,7 @@ fn stream(
          VALUES (?1, ?2, ?3, ?3, 0, 0, 0, ?4)
          ON CONFLICT (node_id, stream_id) DO UPDATE SET
            last_used = MAX(last_used, excluded.last_used)
-         RETURNING first_sequence, next_sequence",
+         RETURNING first_sequence, next_sequence, explained",
     )?
     .query_row(
         params![
@@ -60,6 +63,7 @@ fn stream(
             Ok(Stream {
                 first: row.get(0)?,
                 next: row.get(1)?,
+                explained: row.get(2)?,
             })
         },
     )
@@ -72,22 +76,27 @@ pub(super) fn append(
     now: SystemTime,
 ) -> Result<u64, Failure> {
     let first = batch.first_sequence;
-    let Stream { first: began, next } = stream(db, node, batch.stream_id, first, now)?;
+    let Stream {
+        first: began,
+        next,
+        explained,
+    } = stream(db, node, batch.stream_id, first, now)?;
     let version: i64 = db
         .prepare_cached("SELECT version + 1 FROM node_state WHERE node_id = ?")?
         .query_row([node.0], |row| row.get(0))?;
-    let (mut inserted, mut events, mut late, mut without_range) = (false, 0, 0, 0_u64);
+    let (mut inserted, mut events, mut without_range) = (false, 0, 0_u64);
+    let (mut added, mut ranges) = (Vec::new(), Vec::new());
     let mut sequence = first;
     for record in &batch.records {
         let new = row::insert(db, node, version, batch.stream_id, sequence, record, now)?;
         inserted |= new;
         if new {
-            late += i64::from((began..next).contains(&from_count(sequence)));
+            added.push(from_count(sequence));
             match record {
                 Record::Loss(loss) => {
                     count_loss(db, node, loss)?;
                     match loss.range {
-                        Some(range) => explain(db, node, range, now)?,
+                        Some(range) => ranges.push(range),
                         // Only events that had got as far as the agent's queue had a sequence.
                         None if loss.stage == Stage::EventQueue.as_str() => {
                             without_range = without_range.saturating_add(loss.count);
@@ -100,19 +109,28 @@ pub(super) fn append(
         }
         sequence = sequence.saturating_add(1);
     }
+    for range in ranges {
+        explain(db, node, range, now)?;
+    }
+    let late = added.iter().filter(|at| (began..next).contains(at)).count();
+    let found = match explained {
+        0 => 0,
+        _ => found(db, node, batch.stream_id, version, &added)?,
+    };
     let skipped = first.saturating_sub(to_count(next));
     let next = to_count(next).max(sequence);
     db.prepare_cached(
         "UPDATE stream SET next_sequence = ?, events = events + ?,
            missing = MIN(MAX(missing - ?, 0) + ?, 9223372036854775807),
-           explained = MIN(explained + ?, 9223372036854775807)
+           explained = MIN(MAX(explained - ?, 0) + ?, 9223372036854775807)
          WHERE node_id = ? AND stream_id = ?",
     )?
     .execute(params![
         from_count(next),
         events,
-        late,
+        i64::try_from(late).unwrap_or(i64::MAX),
         from_count(skipped),
+        found,
         // Agents from before ranges told in the batch behind a gap how many were in it.
         from_count(skipped.min(without_range)),
         node.0,
@@ -124,6 +142,28 @@ pub(super) fn append(
     )?
     .execute(params![inserted, from_time(now), node.0])?;
     Ok(next)
+}
+
+/// How many of the sequences, which came in with the change to `version`, a loss had named before: they are
+/// not lost after all.
+fn found(
+    db: &Connection,
+    node: NodeId,
+    stream_id: u64,
+    version: i64,
+    added: &[i64],
+) -> rusqlite::Result<i64> {
+    let mut named = db.prepare_cached(
+        "SELECT range_first, range_last FROM event
+         WHERE node_id = ? AND kind = 'loss' AND range_stream = ? AND version < ?",
+    )?;
+    let ranges = named.query_map(params![node.0, from_random(stream_id), version], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })?;
+    Ok(count_within(
+        added.iter().copied(),
+        &ranges.collect::<Result<Vec<_>, _>>()?,
+    ))
 }
 
 /// Accounts for sequences that a loss names, as far as they were promised and are not stored.

@@ -205,6 +205,28 @@ pub(crate) async fn late_batches_fill_gaps(store: &impl Store) {
     assert_eq!(store.totals(at(0)).await.expect("works").events, 7);
 }
 
+pub(crate) async fn what_comes_although_a_loss_named_it_hides_no_gap(store: &impl Store) {
+    let node = attach(store, "n", 1).await.node;
+    let append = async |batch| {
+        let appended = store.append_events(node, batch, at(1)).await;
+        appended.expect("works")
+    };
+    append(batch(0, vec![event("/a", 1)])).await;
+    append(batch(4, vec![event("/e", 1)])).await;
+    append(batch(5, vec![lost(STREAM, 1, 2), lost(STREAM, 8, 9)])).await;
+    assert_eq!(
+        gap(store).await,
+        0,
+        "3 is missing, and 8 and 9 were named before they could be"
+    );
+    // 2 comes late, 8 in its turn.
+    append(batch(2, vec![event("/c", 1)])).await;
+    assert_eq!(gap(store).await, 0);
+    append(batch(7, vec![event("/g", 1), event("/h", 1)])).await;
+    append(batch(11, vec![event("/l", 1)])).await;
+    assert_eq!(gap(store).await, 2, "3 and 10");
+}
+
 pub(crate) async fn earlier_streams_go_on(store: &impl Store) {
     let node = attach(store, "n", 1).await.node;
     store

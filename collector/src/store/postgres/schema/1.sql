@@ -137,6 +137,7 @@ CREATE TABLE IF NOT EXISTS event (
 CREATE INDEX IF NOT EXISTS event_by_time ON event ("time", node_id, stream_id, sequence);
 CREATE INDEX IF NOT EXISTS event_by_version ON event (node_id, version);
 CREATE INDEX IF NOT EXISTS event_by_owner ON event (owner_id) WHERE owner_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS event_by_range ON event (node_id, range_stream) WHERE range_stream IS NOT NULL;
 
 CREATE TABLE IF NOT EXISTS loss_total (
     node_id BIGINT NOT NULL,

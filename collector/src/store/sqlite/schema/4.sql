@@ -206,6 +206,7 @@ ALTER TABLE new_event RENAME TO event;
 CREATE INDEX event_by_time ON event (time, node_id, stream_id, sequence);
 CREATE INDEX event_by_version ON event (node_id, version);
 CREATE INDEX event_by_owner ON event (owner_id) WHERE owner_id IS NOT NULL;
+CREATE INDEX event_by_range ON event (node_id, range_stream) WHERE range_stream IS NOT NULL;
 
 -- Sums over all losses that ever came in, those that are not kept any more included.
 CREATE TABLE loss_total (
