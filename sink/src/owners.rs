@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use archtrace_facts::audit::Audit;
 use archtrace_facts::identity::Identity;
 use archtrace_facts::image::Image;
-use archtrace_facts::report::{Owner, how_many_fit};
+use archtrace_facts::report::Owner;
 
 /// Containers of one node: a kubelet takes 250 pods at most unless told otherwise, each with a few
 /// containers, and those that ended are kept until the collector knows of them.
@@ -202,9 +202,8 @@ impl Owners {
         (batch, weight)
     }
 
-    /// Everything, in parts of about `bytes` bytes and at most `items`; nothing counts as changed
-    /// afterwards.
-    pub fn take_snapshot(&mut self, bytes: usize, items: usize) -> Vec<Batch> {
+    /// Everything; nothing counts as changed afterwards.
+    pub fn take_snapshot(&mut self) -> Batch {
         self.untold = 0;
         let mut owners = Vec::with_capacity(self.owners.len());
         for (cgroup, entry) in &mut self.owners {
@@ -216,24 +215,7 @@ impl Owners {
             entry.told = Told::Sent;
             images.push(entry.what.clone());
         }
-        let mut parts = Vec::new();
-        while !owners.is_empty() {
-            let fit = how_many_fit(bytes, owners.iter().map(Owner::weight)).min(items.max(1));
-            let rest = owners.split_off(fit);
-            parts.push(Batch {
-                owners: std::mem::replace(&mut owners, rest),
-                images: Vec::new(),
-            });
-        }
-        while !images.is_empty() {
-            let fit = how_many_fit(bytes, images.iter().map(Image::weight)).min(items.max(1));
-            let rest = images.split_off(fit);
-            parts.push(Batch {
-                owners: Vec::new(),
-                images: std::mem::replace(&mut images, rest),
-            });
-        }
-        parts
+        Batch { owners, images }
     }
 
     /// What was told so far has arrived.
@@ -303,8 +285,7 @@ mod tests {
         assert!(!owners.has_changes(), "it is the same");
         assert_eq!(owners.set("/a", named("q")), Ok(()));
         assert_eq!(cgroups(&owners.take_changes(10_000, usize::MAX).0), ["/a"]);
-        let parts = owners.take_snapshot(1, usize::MAX);
-        assert_eq!(parts.len(), 2, "one at least goes into each");
+        assert_eq!(owners.take_snapshot().owners.len(), 2);
         assert!(!owners.has_changes());
     }
 

@@ -2,6 +2,7 @@
 
 mod limits;
 mod outgoing;
+mod snapshot;
 
 use std::convert::Infallible;
 use std::hash::Hash;

@@ -5,14 +5,14 @@ use std::hash::Hash;
 use std::time::Duration;
 
 use archtrace_facts::aggregate::Changes;
-use archtrace_facts::fact::Fact;
 use archtrace_facts::node::Preflight;
-use archtrace_facts::report::{Heartbeat, StateUpdate, UpdateKind, how_many_fit};
+use archtrace_facts::report::{Heartbeat, StateUpdate, UpdateKind};
 use archtrace_proto::v1;
 use archtrace_proto::v1::sync_request::Message as Request;
 use tokio::time::Instant;
 
 use super::limits::{self, Limits};
+use super::snapshot::{self, Part};
 use super::{ANSWER_WITHIN, SessionError, from_the_future};
 use crate::backoff::Backoff;
 use crate::client::random;
@@ -53,13 +53,6 @@ enum Update {
     None,
     Delta(Instant),
     Snapshot(Instant),
-}
-
-/// A part of a snapshot.
-#[derive(Debug, Default)]
-struct Part {
-    facts: Vec<Fact>,
-    owners: Batch,
 }
 
 impl<'a, C: Copy + Eq + Hash> Outgoing<'a, C> {
@@ -256,32 +249,13 @@ impl<'a, C: Copy + Eq + Hash> Outgoing<'a, C> {
     fn begin_snapshot(&mut self) {
         self.snapshot = None;
         self.update = Update::Snapshot(Instant::now());
-        let Limits { bytes, items } = self.limits;
         let mut contents = self.outbox.lock();
         contents.told.revision += 1;
         contents.told.settled = false;
-        let mut facts = contents.table.take_snapshot();
-        let owners = contents.owners.take_snapshot(bytes, items);
+        let facts = contents.table.take_snapshot();
+        let owners = contents.owners.take_snapshot();
         drop(contents);
-        self.parts = owners
-            .into_iter()
-            .map(|owners| Part {
-                owners,
-                facts: Vec::new(),
-            })
-            .collect();
-        loop {
-            let fit = how_many_fit(bytes, facts.iter().map(|fact| fact.key.weight())).min(items);
-            let rest = facts.split_off(fit);
-            self.parts.push_back(Part {
-                facts,
-                owners: Batch::default(),
-            });
-            if rest.is_empty() {
-                return;
-            }
-            facts = rest;
-        }
+        self.parts = snapshot::parts(self.limits, owners, facts);
     }
 
     fn snapshot_part(&mut self, part: Part) -> Request {
