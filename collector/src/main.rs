@@ -13,6 +13,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
+/// Connections of ten thousand agents come and go together, and each has buffers that are mostly empty: what
+/// an allocator keeps of them, and how much of each it touches, is half of the process's memory. With
+/// glibc's, 10,000 agents take a sixth more.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();

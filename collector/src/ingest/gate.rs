@@ -6,22 +6,23 @@
 //! control holds it back at the agent. Nothing of a message stays when it was taken apart: tonic's own
 //! reader keeps a buffer as large as the largest for as long as the stream lives.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use archtrace_proto::v1::SyncRequest;
 use http_body_util::BodyExt as _;
 use prost::Message as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::bytes::Bytes;
+use tokio_util::bytes::{Buf, Bytes};
 use tonic::Status;
 use tonic::body::Body;
 
 use super::MAX_MESSAGE_BYTES;
 
 /// Bytes of large messages that are read or dealt with at once. A message is some four times as large
-/// once it is taken apart, so that these are 40 MB at worst; and 800 snapshots of 30 facts, more than the
+/// once it is taken apart, so that these are 20 MB at worst; and 300 snapshots of 30 facts, more than the
 /// store commits together.
-const ROOM: usize = 8 << 20;
+const ROOM: usize = 4 << 20;
 
 /// Smaller messages pass: heartbeats have to, however much the others tell. 10,000 of them are 40 MB.
 const SMALL: usize = 4096;
@@ -85,7 +86,7 @@ pub(super) struct Inbox {
     head: Vec<u8>,
     /// How long the message is that is being read, how much of it is there, and its share of the room.
     length: Option<usize>,
-    parts: Vec<Bytes>,
+    parts: Parts,
     share: Option<OwnedSemaphorePermit>,
 }
 
@@ -97,7 +98,7 @@ impl Inbox {
             rest: Bytes::new(),
             head: Vec::new(),
             length: None,
-            parts: Vec::new(),
+            parts: Parts::default(),
             share: None,
         }
     }
@@ -126,12 +127,11 @@ impl Inbox {
                 let room = Arc::clone(&self.room.0);
                 self.share = room.acquire_many_owned(bytes).await.ok();
             }
-            let there: usize = self.parts.iter().map(Bytes::len).sum();
-            let more = (length - there).min(self.rest.len());
+            let more = (length - self.parts.remaining()).min(self.rest.len());
             if more > 0 {
                 self.parts.push(self.rest.split_to(more));
             }
-            if there + more == length {
+            if self.parts.remaining() == length {
                 let request = self.take_apart()?;
                 return Ok(Some((request, self.share.take())));
             }
@@ -184,11 +184,47 @@ impl Inbox {
     fn take_apart(&mut self) -> Result<SyncRequest, Status> {
         self.length = None;
         let parts = std::mem::take(&mut self.parts);
-        let decoded = match &*parts {
-            [whole] => SyncRequest::decode(whole.as_ref()),
-            parts => SyncRequest::decode(&*parts.concat()),
-        };
-        decoded.map_err(|error| Status::internal(format!("a message does not read: {error}")))
+        SyncRequest::decode(parts)
+            .map_err(|error| Status::internal(format!("a message does not read: {error}")))
+    }
+}
+
+/// A message as it came in, which is not put together before it is taken apart: a buffer of its size would
+/// be one more that is touched from end to end, for each of ten thousand agents at once.
+#[derive(Debug, Default)]
+struct Parts {
+    parts: VecDeque<Bytes>,
+    /// Bytes that are left.
+    left: usize,
+}
+
+impl Parts {
+    fn push(&mut self, part: Bytes) {
+        self.left += part.len();
+        self.parts.push_back(part);
+    }
+}
+
+impl Buf for Parts {
+    fn remaining(&self) -> usize {
+        self.left
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.parts.front().map_or(&[], |part| part)
+    }
+
+    fn advance(&mut self, mut count: usize) {
+        while let Some(first) = self.parts.front_mut()
+            && count > 0
+        {
+            let step = count.min(first.len());
+            first.advance(step);
+            (count, self.left) = (count - step, self.left - step);
+            if first.is_empty() {
+                self.parts.pop_front();
+            }
+        }
     }
 }
 

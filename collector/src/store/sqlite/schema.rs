@@ -35,10 +35,10 @@ const LOG_BYTES: u32 = 64 << 20;
 /// Pages that the writer keeps in memory, in KiB. The kernel keeps the file's pages anyway (as memory
 /// that it may take back, unlike with mmap, where they would count as this process's): this saves
 /// copying the inner pages of the indices again and again.
-const WRITER_CACHE_KIB: i32 = 32 << 10;
+const WRITER_CACHE_KIB: i32 = 8 << 10;
 
-/// The same for each reader.
-pub(super) const READER_CACHE_KIB: i32 = 8 << 10;
+/// The same for each reader, which begins anew after every commit of the writer.
+pub(super) const READER_CACHE_KIB: i32 = 2 << 10;
 
 /// Opens a file for writing and brings it to the newest version, in one transaction.
 pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::thread;
 
 use rusqlite::Connection;
+use rustix::process::setpriority_process;
+use rustix::thread::gettid;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::store::StoreError;
@@ -15,6 +17,9 @@ const QUEUE: usize = 1024;
 /// Jobs per commit. At 30 facts each these are some 8,000 rows, about 100 ms: the longest that one
 /// agent's acknowledgement waits for the others.
 const GROUP: usize = 256;
+
+/// The writer's niceness: a third of the others' share of a processor that all want (sched(7)).
+const NICE: i32 = 5;
 
 /// What a job may fail with: SQLite's errors and those of values that do not read.
 pub(super) use crate::store::sql::Failure;
@@ -109,6 +114,9 @@ fn may_pass(reason: &Failure) -> bool {
 
 /// Ends when the store is dropped.
 fn write(mut connection: Connection, store: &Arc<str>, mut queue: mpsc::Receiver<Job>) {
+    // Where there are few processors, answers come first: people wait for them, agents have time. It is
+    // no harm where that is forbidden.
+    let _ = setpriority_process(Some(gettid()), NICE);
     while let Some(first) = queue.blocking_recv() {
         let mut group = vec![first];
         while group.len() < GROUP
