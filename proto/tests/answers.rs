@@ -89,7 +89,7 @@ proptest! {
     #[test]
     fn answers_come_back(rows in vec(row(), 0..3), more_rows: u64, finding in finding()) {
         let summary = Summary { rows, more_rows };
-        let message = v1::SummarizeFactsResponse::from(&summary);
+        let message = v1::SummarizeFactsResponse::from(summary.clone());
         prop_assert_eq!(Summary::try_from(message), Ok(summary));
         prop_assert_eq!(FleetFinding::try_from(v1::Finding::from(&finding)), Ok(finding));
     }

@@ -135,6 +135,7 @@ impl Read for MadeUp {
                     node: id,
                     version: Version(version),
                     id: fact.key.id(),
+                    cursor: FactCursor(id.0 * 1000 + i.cast_signed()),
                     fact: NodeFact {
                         cluster: "prod".to_owned(),
                         node: format!("node-{node}"),

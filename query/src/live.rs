@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`table`] | the facts, compact |
 //! | [`texts`] | their texts, each once |
+//! | [`whole`] | those that are not native, as they are told |
 //! | [`summary`] | sums over them |
 //! | [`log`] | what changed lately |
 //! | `poll` | the task |
@@ -17,13 +18,14 @@ mod poll;
 pub(crate) mod summary;
 pub(crate) mod table;
 mod texts;
+mod whole;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, SystemTime};
 
-use archtrace_facts::fleet::{Coverage, ExpectedNode, NodeEvent};
+use archtrace_facts::fleet::{Coverage, ExpectedNode, NodeEvent, NodeFact};
 use archtrace_facts::select::Selection;
 use archtrace_proto::v1;
 use tokio::sync::watch;
@@ -33,7 +35,7 @@ use tonic::Status;
 
 use crate::expected::Expected;
 use crate::findings::recent::{self, Recent};
-use crate::read::{FactChange, Head, NodeId, Read, StoreError, Version};
+use crate::read::{FactChange, FactCursor, FactQuery, Head, NodeId, Read, StoreError, Version};
 use crate::service::{Settings, alive_since};
 use log::Log;
 pub(crate) use log::{Found, Reader};
@@ -112,6 +114,13 @@ pub(crate) enum State {
     },
     /// The store did not answer.
     Away,
+}
+
+impl State {
+    /// Whether answers can be given.
+    fn is_current(&self) -> bool {
+        matches!(self, Self::Current { at, .. } if at.elapsed() < TOO_OLD)
+    }
 }
 
 #[derive(Debug)]
@@ -233,7 +242,7 @@ impl<S: Read> Live<S> {
         let known = state.wait_for(|state| !matches!(state, State::Loading));
         match tokio::time::timeout(LOADING, known).await {
             Ok(Ok(state)) => match &*state {
-                State::Current { at, .. } if at.elapsed() < TOO_OLD => Ok(Arc::clone(&self.shared)),
+                state if state.is_current() => Ok(Arc::clone(&self.shared)),
                 State::Current { .. } | State::Away | State::Loading => Err(Status::unavailable(
                     "the store does not work at the moment; try again later, and see the log",
                 )),
@@ -243,6 +252,18 @@ impl<S: Read> Live<S> {
                 "facts are still being read from the store; try again in a moment",
             )),
         }
+    }
+
+    /// What the question asks for, if all of it is here; `None` if the store has to be asked. It is behind
+    /// the store by as much as sums are.
+    pub(crate) fn facts(&self, query: &FactQuery) -> Option<Vec<(FactCursor, Arc<NodeFact>)>> {
+        let shared = &self.shared;
+        // One that is not there before it is asked for belongs to a store that is in memory itself.
+        if shared.idle.is_some() || !shared.state.borrow().is_current() {
+            return None;
+        }
+        let table = shared.table();
+        table.whole.list(&table, query)
     }
 
     /// Which nodes answers cannot speak for: what is known from the last look at the store, or a look
@@ -324,17 +345,17 @@ impl<S: Read> Shared<S> {
         let table = self.table();
         for change in &mut changes {
             let current = table.node(change.node).is_some_and(|node| node.current);
-            settle(change, current);
+            settle(&mut change.fact, current);
         }
         Ok(changes)
     }
 }
 
 /// Decides whether the fact is one of a node that reports now.
-fn settle(change: &mut FactChange, current: bool) {
-    change.fact.current = current;
+fn settle(fact: &mut NodeFact, current: bool) {
+    fact.current = current;
     if !current {
-        change.fact.fact.processes = 0;
+        fact.fact.processes = 0;
     }
 }
 

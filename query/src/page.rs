@@ -3,8 +3,9 @@
 use prost::Message;
 use tonic::Status;
 
-/// Where nothing was asked for.
-const DEFAULT_SIZE: u32 = 1000;
+/// Where nothing was asked for: more than a screen shows, and a few milliseconds' work. Whoever wants all
+/// asks for larger pages.
+const DEFAULT_SIZE: u32 = 200;
 
 /// The most that is asked of the store at once.
 const MAX_SIZE: u32 = 10_000;
@@ -38,11 +39,20 @@ pub(crate) fn cut<C: Clone, D, M>(rows: &[(C, D)], limit: u32) -> Page<M, C>
 where
     M: Message + for<'a> From<&'a D>,
 {
+    cut_by(rows, limit, |row| M::from(row))
+}
+
+/// The same for rows that become messages in another way.
+pub(crate) fn cut_by<C: Clone, D, M: Message>(
+    rows: &[(C, D)],
+    limit: u32,
+    message: impl Fn(&D) -> M,
+) -> Page<M, C> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut items = Vec::with_capacity(rows.len().min(limit));
     let (mut bytes, mut last) = (0, None::<&C>);
     for (cursor, row) in rows {
-        let item = M::from(row);
+        let item = message(row);
         bytes += item.encoded_len();
         let full = items.len() >= limit || (bytes > MAX_BYTES && !items.is_empty());
         if full {

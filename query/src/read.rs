@@ -88,6 +88,8 @@ pub struct FactChange {
     pub version: Version,
     /// The fact's name within its node.
     pub id: FactId,
+    /// Its position in the order of [`Read::facts`], which never changes.
+    pub cursor: FactCursor,
     /// The fact as it is now; [`NodeFact::ended`] if its agent does not keep it any more.
     /// [`NodeFact::current`] is not decided here, and true.
     pub fact: NodeFact,
@@ -110,8 +112,8 @@ pub struct FactQuery {
     pub limit: u32,
 }
 
-/// Position of a fact in the order of [`Read::facts`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Position of a fact in the order of [`Read::facts`]: higher ones come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FactCursor(pub i64);
 
 /// Which images.

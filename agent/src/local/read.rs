@@ -260,6 +260,7 @@ impl<C: Copy + Eq + Hash + Send + 'static> Node<C> {
                     node: NODE,
                     version: Version(known.version),
                     id: *id,
+                    cursor: FactCursor(known.place),
                     fact: self.fact(known),
                 })
                 .collect();

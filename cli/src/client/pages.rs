@@ -8,6 +8,9 @@ use tonic::{Response, Status};
 use super::{Answer, Client, Query};
 use crate::failure::Failure;
 
+/// Items of a page: about as many as a page's 2 MiB hold, and one round trip to a collector.
+const PAGE: usize = 1000;
+
 /// An answer that is a part of a listing.
 pub(super) trait Page {
     /// What is listed, on the wire.
@@ -42,8 +45,7 @@ pages! {
 }
 
 impl Client {
-    /// The first `limit` items of a listing. `ask` is given the size of a page (0: as the other side
-    /// likes) and its token. The coverage is that of the last page, which is the newest.
+    /// The first `limit` items of a listing. `ask` is given the size of a page and its token. The coverage is that of the last page, which is the newest.
     pub(super) async fn pages<A: Page, F>(
         &self,
         limit: usize,
@@ -55,8 +57,7 @@ impl Client {
         let mut told = Vec::new();
         let mut page_token = String::new();
         loop {
-            // Beyond what fits it is the other side that bounds a page.
-            let page_size = i32::try_from(limit - told.len()).unwrap_or(0);
+            let page_size = i32::try_from((limit - told.len()).min(PAGE)).unwrap_or(0);
             let page = self
                 .answer(ask(self.query.clone(), page_size, page_token))
                 .await?;

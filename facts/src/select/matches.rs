@@ -40,6 +40,22 @@ impl Selection {
         allow.is_empty() && deny.is_empty() && expression.is_none()
     }
 
+    /// Whether nothing that ran so can be meant, whatever else it is.
+    #[must_use]
+    pub fn leaves_out(&self, mode: Mode) -> bool {
+        let is_about_others =
+            |filter: &Filter| !filter.modes.is_empty() && !filter.modes.contains(&mode);
+        let is_denied = |filter: &Filter| {
+            let of_modes = Filter {
+                modes: filter.modes.clone(),
+                ..Filter::default()
+            };
+            filter.modes.contains(&mode) && *filter == of_modes
+        };
+        (!self.allow.is_empty() && self.allow.iter().all(is_about_others))
+            || self.deny.iter().any(is_denied)
+    }
+
     /// Whether this is meant.
     pub fn matches(&self, subject: &impl Subject) -> bool {
         let Self {

@@ -145,7 +145,7 @@ fn take<S>(
             continue;
         };
         if is_followed {
-            settle(&mut change, current);
+            settle(&mut change.fact, current);
             told.push(Told::Change(Box::new(change), again));
         }
     }

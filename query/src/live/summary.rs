@@ -2,7 +2,9 @@
 //!
 //! Nodes are walked one by one. What facts may be summed up by is one number each (its kind), by which
 //! the facts of each node are summed up whenever they change: a walk over all nodes adds numbers and
-//! compares no texts. With conditions, each fact is looked at.
+//! compares no texts. Each kind is summed up over all nodes, too. With conditions, each fact is looked at.
+
+mod walk;
 
 use std::collections::HashMap;
 
@@ -11,8 +13,8 @@ use archtrace_facts::fact::Mode;
 use archtrace_facts::fleet::{Dimension, Summary, SummaryRow};
 use archtrace_facts::select::Selection;
 
-use super::table::{Cell, Node, Table, View};
-use super::texts::{Kind, index};
+use super::table::{Cell, KindSum, Node, Table, View};
+use super::texts::Kind;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Sums {
@@ -44,6 +46,17 @@ impl Sums {
             processes: if current { cell.processes } else { 0 },
             count: cell.count,
             cpu_ns: cell.cpu_ns,
+        }
+    }
+
+    fn of_kind(sum: &KindSum) -> Self {
+        Self {
+            facts: sum.facts,
+            nodes: 0,
+            pods: 0,
+            processes: sum.processes(),
+            count: sum.count(),
+            cpu_ns: sum.cpu_ns(),
         }
     }
 
@@ -98,49 +111,18 @@ pub(crate) fn summarize(
     by: &[Dimension],
     max_rows: usize,
 ) -> Summary {
-    let everything = selection.is_everything();
     let (part_of_kind, parts) = parts(table, by);
+    let by_place = by.contains(&Dimension::Node) || by.contains(&Dimension::Cluster);
+    let only_by_place = by_place && by.iter().all(|by| is_place(*by));
     let mut groups = Groups::new(by, parts.len());
-    let mut scratch = vec![Sums::default(); parts.len()];
-    let (mut touched, mut pods) = (Vec::new(), Vec::new());
-    let part_of = |kind: u32| part_of_kind.get(index(kind)).copied().unwrap_or(0);
-    for (i, node) in table.nodes.iter().enumerate() {
-        let mut add = |part: usize, sums: &Sums| {
-            let Some(known) = scratch.get_mut(part) else {
-                return;
-            };
-            if known.facts == 0 {
-                touched.push(part);
-            }
-            known.add(sums);
-        };
-        if everything {
-            for cell in &node.cells {
-                add(part_of(cell.kind), &Sums::of_cell(cell, node.current));
-            }
-            let of_node = node.pods.iter();
-            pods.extend(of_node.map(|(kind, pod)| (part_of(*kind), *pod)));
-        } else {
-            for fact in table.facts_of(node).filter(|fact| selection.matches(fact)) {
-                let part = part_of(fact.row.kind);
-                add(part, &Sums::of_fact(&fact));
-                pods.extend(node.pod(fact.row).map(|pod| (part, pod)));
-            }
-        }
-        pods.sort_unstable();
-        pods.dedup();
-        for (part, _) in pods.drain(..) {
-            if let Some(sums) = scratch.get_mut(part) {
-                sums.pods += 1;
-            }
-        }
-        for part in touched.drain(..) {
-            if let Some(sums) = scratch.get_mut(part) {
-                sums.nodes = 1;
-                groups.add(i, node, part, sums);
-                *sums = Sums::default();
-            }
-        }
+    if !selection.is_everything() {
+        walk::of_facts(table, selection, &part_of_kind, &mut groups);
+    } else if only_by_place {
+        walk::of_whole_nodes(table, &mut groups);
+    } else if by_place {
+        walk::of_cells(table, &part_of_kind, &mut groups);
+    } else {
+        walk::of_kinds(table, &part_of_kind, &mut groups);
     }
     let mut groups = groups.into_vec(&table.nodes);
     if by.is_empty() && groups.is_empty() {
@@ -186,6 +168,17 @@ pub(crate) fn summarize(
     Summary {
         rows: rows.collect(),
         more_rows: u64::try_from(more).unwrap_or(u64::MAX),
+    }
+}
+
+fn is_place(dimension: Dimension) -> bool {
+    match dimension {
+        Dimension::Cluster | Dimension::Node => true,
+        Dimension::Namespace
+        | Dimension::Workload
+        | Dimension::Image
+        | Dimension::Arch
+        | Dimension::Mode => false,
     }
 }
 

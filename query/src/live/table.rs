@@ -4,6 +4,7 @@
 //! is summed up whenever it changes.
 
 mod node;
+mod sums;
 mod view;
 
 use std::collections::HashMap;
@@ -13,9 +14,11 @@ use std::time::SystemTime;
 use archtrace_facts::fact::FactId;
 
 use super::texts::{Kind, Kinds, Texts, index};
+use super::whole::Whole;
 use crate::read::{FactChange, Head, NodeId, Version};
 use node::Row;
 pub(crate) use node::{Cell, Node};
+pub(crate) use sums::{KindSum, KindSums};
 pub(crate) use view::View;
 
 /// Facts by node.
@@ -24,6 +27,8 @@ pub(crate) struct Table {
     pub(crate) texts: Texts,
     pub(crate) kinds: Kinds,
     pub(crate) nodes: Vec<Node>,
+    pub(crate) whole: Whole,
+    pub(crate) sums: KindSums,
     by_id: HashMap<NodeId, usize>,
     /// For comparing paths by a number first.
     hasher: std::hash::RandomState,
@@ -75,7 +80,9 @@ impl Table {
             if head.version < node.version {
                 // Somebody put an older copy of the store in its place.
                 node.version = Version::default();
+                self.sums.take(&node.cells, node.current);
                 news.gone.push(node.empty(&self.texts));
+                self.whole.forget(head.node);
             }
             if head.version != node.version {
                 news.moved.push((head.node, node.version));
@@ -83,6 +90,10 @@ impl Table {
             let is_other = node.current != current || node.arch != head.arch;
             if is_other && !node.rows.is_empty() {
                 news.flipped.push(head.node);
+            }
+            if node.current != current {
+                self.sums.take(&node.cells, node.current);
+                self.sums.add(&node.cells, current);
             }
             (node.current, node.arch) = (current, head.arch);
         }
@@ -97,12 +108,14 @@ impl Table {
 
     fn forget_others(&mut self, heads: &[Head], news: &mut News) {
         let known: std::collections::HashSet<_> = heads.iter().map(|head| head.node).collect();
-        let texts = &self.texts;
+        let (texts, whole, sums) = (&self.texts, &mut self.whole, &mut self.sums);
         self.nodes.retain_mut(|node| {
             if known.contains(&node.id) {
                 return true;
             }
+            sums.take(&node.cells, node.current);
             news.gone.push(node.empty(texts));
+            whole.forget(node.id);
             false
         });
         let by_id = self.nodes.iter().enumerate().map(|(i, node)| (node.id, i));
@@ -128,6 +141,7 @@ impl Table {
     /// Takes in a change of a fact. Whether its node reports now, if the node is known.
     pub(crate) fn apply(&mut self, change: &FactChange) -> Option<bool> {
         let node = self.nodes.get_mut(*self.by_id.get(&change.node)?)?;
+        self.whole.apply(change);
         let found = node.rows.binary_search_by_key(&change.id, |row| row.id);
         if change.fact.ended {
             if let Ok(i) = found {
@@ -188,7 +202,9 @@ impl Table {
     pub(crate) fn sum_up(&mut self, id: NodeId) {
         let node = self.by_id.get(&id).and_then(|i| self.nodes.get_mut(*i));
         if let Some(node) = node {
+            self.sums.take(&node.cells, node.current);
             node.sum_up();
+            self.sums.add(&node.cells, node.current);
         }
     }
 

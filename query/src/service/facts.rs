@@ -33,8 +33,13 @@ pub(super) async fn list<S: Read>(
         after,
         limit: limit + 1,
     };
-    let facts = query.store.facts(asked).await.map_err(ask::unavailable)?;
-    let Page { items: facts, next } = page::cut(&facts, limit);
+    let Page { items: facts, next } = match query.live.facts(&asked) {
+        Some(facts) => page::cut_by(&facts, limit, |fact| v1::NodeFact::from(&**fact)),
+        None => {
+            let facts = query.store.facts(asked).await;
+            page::cut(&facts.map_err(ask::unavailable)?, limit)
+        }
+    };
     Ok(v1::ListFactsResponse {
         facts,
         next_page_token: token::next(next, question),

@@ -41,7 +41,7 @@ pub(super) async fn summarize<S: Read>(
     // Some milliseconds of work, which others should not wait for.
     let summed = tokio::task::spawn_blocking(move || {
         let summary = live::summary::summarize(&facts.table(), &selection, &by, max_rows);
-        v1::SummarizeFactsResponse::from(&summary)
+        v1::SummarizeFactsResponse::from(summary)
     });
     let summary = summed
         .await

@@ -139,24 +139,33 @@ impl Memory {
     }
 }
 
+/// Some order that never changes.
+fn cursor(id: FactId) -> FactCursor {
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&id.0[..8]);
+    FactCursor(i64::from_le_bytes(bytes))
+}
+
 impl Read for Memory {
     async fn facts(&self, query: FactQuery) -> Result<Vec<(FactCursor, NodeFact)>, StoreError> {
         self.check()?;
         let nodes = self.lock();
         let facts = nodes.iter().flat_map(|node| {
             let current = node.head.last_heard >= query.alive_since;
-            node.facts.values().map(move |(_, fact)| {
+            node.facts.iter().map(move |(id, (_, fact))| {
                 let mut fact = fact.clone();
                 fact.current = current;
                 if !current {
                     fact.fact.processes = 0;
                 }
-                fact
+                (cursor(*id), fact)
             })
         });
-        let facts = facts.filter(|fact| query.history || !fact.ended);
-        let facts = facts.filter(|fact| query.selection.matches_fact(fact));
-        Ok(facts.map(|fact| (FactCursor(0), fact)).collect())
+        let facts = facts.filter(|(_, fact)| query.history || !fact.ended);
+        let facts = facts.filter(|(_, fact)| query.selection.matches_fact(fact));
+        let mut facts: Vec<_> = facts.collect();
+        facts.sort_unstable_by_key(|(cursor, _)| std::cmp::Reverse(*cursor));
+        Ok(facts)
     }
 
     async fn events(&self, query: EventQuery) -> Result<Vec<(EventCursor, NodeEvent)>, StoreError> {
@@ -227,6 +236,7 @@ impl Read for Memory {
                 node: id,
                 version: *version,
                 id: *fact_id,
+                cursor: cursor(*fact_id),
                 fact: fact.clone(),
             })
         });

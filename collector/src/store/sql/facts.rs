@@ -27,7 +27,7 @@ const COLUMNS: &str = concat!("f.id, ", columns!());
 
 /// What [`read_change`] reads.
 pub(in crate::store) const CHANGE_COLUMNS: &str =
-    concat!("f.node_id, f.version, f.key_id, ", columns!());
+    concat!("f.node_id, f.version, f.key_id, f.id, ", columns!());
 
 /// Facts, newest first.
 pub(in crate::store) fn list(dialect: Dialect, query: &FactQuery) -> Statement {
@@ -74,6 +74,7 @@ pub(in crate::store) fn read_change(row: &impl Row) -> Result<FactChange, Failur
         node: NodeId(cells.integer()?),
         version: Version(cells.integer()?),
         id: FactId(cells.blob()?.try_into()?),
+        cursor: FactCursor(cells.integer()?),
         // Whoever follows changes decides who is current.
         fact: node_fact(&mut cells, i64::MIN)?,
     })

@@ -246,3 +246,37 @@ proptest! {
         prop_assert_eq!(wildcard(&pattern, &text), like(&chars(&pattern), &chars(&text)));
     }
 }
+
+#[test]
+fn what_is_about_other_modes_leaves_one_out() {
+    let modes = |modes: &[Mode]| Filter {
+        modes: modes.to_vec(),
+        ..Filter::default()
+    };
+    let (native, emulated) = (modes(&[Mode::Native]), modes(&[Mode::Emulated]));
+    let of_a_node = Filter {
+        nodes: vec!["n".to_owned()],
+        ..native.clone()
+    };
+    for (allow, deny, expected) in [
+        (vec![], vec![], false),
+        (vec![native.clone()], vec![], false),
+        (vec![emulated.clone()], vec![], true),
+        (vec![emulated.clone(), native.clone()], vec![], false),
+        (vec![emulated.clone(), Filter::default()], vec![], false),
+        (vec![], vec![native], true),
+        (vec![], vec![emulated], false),
+        (vec![], vec![of_a_node], false),
+    ] {
+        let selection = Selection {
+            allow,
+            deny,
+            expression: None,
+        };
+        assert_eq!(
+            selection.leaves_out(Mode::Native),
+            expected,
+            "{selection:?}"
+        );
+    }
+}

@@ -41,8 +41,8 @@ pub fn decode_dimensions(group_by: Vec<i32>) -> Result<Vec<Dimension>, ConvertEr
     )
 }
 
-impl From<&SummaryRow> for v1::SummaryRow {
-    fn from(row: &SummaryRow) -> Self {
+impl From<SummaryRow> for v1::SummaryRow {
+    fn from(row: SummaryRow) -> Self {
         let SummaryRow {
             values,
             facts,
@@ -51,7 +51,7 @@ impl From<&SummaryRow> for v1::SummaryRow {
             processes,
             count,
             cpu_ns,
-        } = row.clone();
+        } = row;
         Self {
             values,
             facts,
@@ -90,10 +90,10 @@ impl TryFrom<v1::SummaryRow> for SummaryRow {
 }
 
 /// The coverage is not part of it.
-impl From<&Summary> for v1::SummarizeFactsResponse {
-    fn from(summary: &Summary) -> Self {
+impl From<Summary> for v1::SummarizeFactsResponse {
+    fn from(summary: Summary) -> Self {
         Self {
-            rows: summary.rows.iter().map(Into::into).collect(),
+            rows: summary.rows.into_iter().map(Into::into).collect(),
             coverage: None,
             more_rows: summary.more_rows,
         }

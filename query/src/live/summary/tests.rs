@@ -8,9 +8,9 @@ use archtrace_facts::select::{Expr, Field, Filter, NumberField, Op, TextField, V
 use proptest::prelude::*;
 
 use super::*;
-use crate::read::{FactChange, Head, NodeId, Version};
+use crate::read::{FactChange, FactCursor, Head, NodeId, Version};
 
-const NODES: usize = 4;
+const NODES: usize = 5;
 
 /// A fact of this cgroup comes, with this number, or goes.
 #[derive(Clone, Debug)]
@@ -105,17 +105,17 @@ fn fact(step: &Step) -> NodeFact {
 /// again, as stores do.
 fn play(steps: &[Step]) -> (Table, Vec<NodeFact>) {
     let mut table = Table::default();
-    let heads = (0..NODES).map(|i| Head {
+    let head = |i: usize, last_heard| Head {
         node: NodeId(i as i64),
         cluster: format!("c{}", i % 2),
         name: format!("n{}", i / 2),
         arch: Arch::Amd64,
         version: Version(1),
-        // Node 3 does not report.
-        last_heard: SystemTime::UNIX_EPOCH + Duration::from_secs(if i == 3 { 0 } else { 9 }),
-    });
+        last_heard: SystemTime::UNIX_EPOCH + Duration::from_secs(last_heard),
+    };
     let alive_since = SystemTime::UNIX_EPOCH + Duration::from_secs(5);
-    table.take_heads(&heads.collect::<Vec<_>>(), alive_since);
+    let heads: Vec<_> = (0..NODES).map(|i| head(i, 9)).collect();
+    table.take_heads(&heads, alive_since);
     let mut facts: HashMap<(usize, FactId), NodeFact> = HashMap::new();
     for (i, step) in steps.iter().enumerate() {
         let (new, id) = (fact(step), fact(step).fact.key.id());
@@ -137,11 +137,16 @@ fn play(steps: &[Step]) -> (Table, Vec<NodeFact>) {
                 node: NodeId(step.node as i64),
                 version: Version(i as i64 + 2),
                 id,
+                cursor: FactCursor(0),
                 fact,
             });
         }
         table.sum_up(NodeId(step.node as i64));
     }
+    // Node 3 ceases to report, and the last one is no more.
+    let heads = (0..NODES - 1).map(|i| head(i, if i == 3 { 0 } else { 9 }));
+    table.take_heads(&heads.collect::<Vec<_>>(), alive_since);
+    facts.retain(|(node, _), _| *node < NODES - 1);
     let settled = facts.into_iter().map(|((node, _), mut fact)| {
         if node == 3 {
             fact.current = false;

@@ -26,8 +26,57 @@ pub(crate) struct Node {
     pub(super) places: Vec<Place>,
     /// Sums over the rows, by kind.
     pub(crate) cells: Vec<Cell>,
-    /// Pods that have facts of a kind: which kind, namespace and name; each once.
-    pub(crate) pods: Vec<(u32, Pod)>,
+    /// The sum over these, of no kind.
+    pub(crate) total: Cell,
+    /// What it has facts of, and how many pods.
+    pub(crate) shape: Shape,
+}
+
+/// Which kinds a node has facts of, and which of them its pods have: what has to be looked at to count
+/// nodes and pods, in as few lines of memory as it takes.
+#[derive(Debug, Default)]
+pub(crate) struct Shape {
+    /// First those outside of pods, each once; then those of one pod after the other, each once, where the
+    /// first of each pod is marked by [`FIRST_OF_POD`].
+    kinds: Box<[u32]>,
+    outside: u32,
+    pub(crate) pods: u32,
+}
+
+/// There are fewer kinds than two thousand millions.
+const FIRST_OF_POD: u32 = 1 << 31;
+
+impl Shape {
+    fn new(mut outside: Vec<u32>, mut of_pods: Vec<(Pod, u32)>) -> Self {
+        outside.sort_unstable();
+        outside.dedup();
+        of_pods.sort_unstable();
+        of_pods.dedup();
+        let (mut kinds, mut pods, mut last) = (outside, 0, None);
+        let outside = u32::try_from(kinds.len()).unwrap_or(u32::MAX);
+        for (pod, kind) in of_pods {
+            let first = last != Some(pod);
+            kinds.push(if first { kind | FIRST_OF_POD } else { kind });
+            (last, pods) = (Some(pod), pods + u32::from(first));
+        }
+        Self {
+            kinds: kinds.into(),
+            outside,
+            pods,
+        }
+    }
+
+    /// Kinds of facts that are in no pod.
+    pub(crate) fn outside(&self) -> &[u32] {
+        self.kinds.get(..index(self.outside)).unwrap_or_default()
+    }
+
+    /// Kinds of facts that are in pods, and whether each is the first of another pod.
+    pub(crate) fn of_pods(&self) -> impl Iterator<Item = (u32, bool)> {
+        let of_pods = self.kinds.get(index(self.outside)..).unwrap_or_default();
+        let of_pods = of_pods.iter();
+        of_pods.map(|kind| (kind & !FIRST_OF_POD, kind & FIRST_OF_POD != 0))
+    }
 }
 
 /// A pod of a node, by its namespace and its name.
@@ -91,7 +140,8 @@ impl Node {
             rows: Vec::new(),
             places: Vec::new(),
             cells: Vec::new(),
-            pods: Vec::new(),
+            total: Cell::default(),
+            shape: Shape::default(),
         }
     }
 
@@ -99,7 +149,7 @@ impl Node {
     pub(super) fn empty(&mut self, texts: &Texts) -> Gone {
         self.places.clear();
         self.cells.clear();
-        self.pods.clear();
+        (self.total, self.shape) = (Cell::default(), Shape::default());
         Gone {
             id: self.id,
             cluster: texts.text(self.cluster).to_owned(),
@@ -110,7 +160,8 @@ impl Node {
 
     pub(super) fn sum_up(&mut self) {
         self.cells.clear();
-        self.pods.clear();
+        self.total = Cell::default();
+        let (mut outside, mut of_pods) = (Vec::new(), Vec::new());
         for row in &self.rows {
             let known = self.cells.iter_mut().find(|cell| cell.kind == row.kind);
             let mut new = Cell {
@@ -118,27 +169,27 @@ impl Node {
                 ..Cell::default()
             };
             let is_new = known.is_none();
-            let cell = known.unwrap_or(&mut new);
-            cell.facts += 1;
-            cell.processes = cell.processes.saturating_add(row.processes);
-            cell.count = cell.count.saturating_add(row.count);
-            cell.cpu_ns = cell.cpu_ns.saturating_add(row.cpu_ns);
+            for cell in [known.unwrap_or(&mut new), &mut self.total] {
+                cell.facts += 1;
+                cell.processes = cell.processes.saturating_add(row.processes);
+                cell.count = cell.count.saturating_add(row.count);
+                cell.cpu_ns = cell.cpu_ns.saturating_add(row.cpu_ns);
+            }
             if is_new {
                 self.cells.push(new);
             }
             let place = self.places.get(index(row.place));
-            let pod = place.filter(|place| place.has_pod());
-            self.pods
-                .extend(pod.map(|place| (row.kind, (place.namespace, place.pod))));
+            match place.filter(|place| place.has_pod()) {
+                Some(place) => of_pods.push(((place.namespace, place.pod), row.kind)),
+                None => outside.push(row.kind),
+            }
         }
-        self.pods.sort_unstable();
-        self.pods.dedup();
+        self.shape = Shape::new(outside, of_pods);
         self.rows.shrink_to(self.rows.len() + self.rows.len() / 8);
         self.places
             .shrink_to(self.places.len() + self.places.len() / 8);
         self.cells
             .shrink_to(self.cells.len() + self.cells.len() / 8);
-        self.pods.shrink_to(self.pods.len() + self.pods.len() / 8);
     }
 
     /// Takes a fact into its cgroup's place, which has another place's number if it is the first.
