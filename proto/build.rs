@@ -6,7 +6,8 @@ use std::{env, fs};
 
 use prost::Message as _;
 
-const PROTOS: [&str; 3] = [
+const PROTOS: [&str; 4] = [
+    "archtrace/v1/coverage.proto",
     "archtrace/v1/model.proto",
     "archtrace/v1/ingest.proto",
     "archtrace/v1/query.proto",

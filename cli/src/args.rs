@@ -6,7 +6,8 @@ mod connection;
 mod scan;
 
 pub(crate) use ask::{
-    EmulatedArgs, EventsArgs, FactsArgs, FindingsArgs, ImagesArgs, NodesArgs, Question, SummaryArgs,
+    CoverageArgs, EmulatedArgs, EventsArgs, FactsArgs, FindingsArgs, ImagesArgs, NodesArgs,
+    Question, SummaryArgs,
 };
 pub(crate) use conditions::Conditions;
 pub(crate) use connection::Connection;
@@ -24,6 +25,7 @@ Examples:
   archtrace events --follow              what happens from now on
   archtrace facts --mode emulated,failed --arch arm64 -o json | jq .binary
   archtrace facts --not --namespace kube-system --filter 'count >= 10'
+  archtrace coverage                     does every mandated agent run, native and certified?
   archtrace images -o wide               which images hold files of another architecture
   archtrace nodes                        which nodes report, and how well they can watch
   archtrace emulated --socket /run/archtrace/agent.sock   on this node; no collector needed
@@ -54,6 +56,7 @@ Exit codes:
   2  a bad option
   3  whoever is asked cannot be reached, or did not answer in time
   4  whoever is asked does not let you ask
+  coverage also has: 5 an agent is not as it has to be, 6 nobody can tell of some node
   scan has its own: 0 clean, 2 findings, 1 failed or a bad option";
 
 /// Tells which processes run emulated, fail to start for their architecture, and where.

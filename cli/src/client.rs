@@ -1,10 +1,12 @@
 //! Questions, and the answers in domain types.
 
+mod agents;
 mod connect;
 mod pages;
 mod streams;
 mod trouble;
 
+pub(crate) use agents::Agents;
 pub(crate) use connect::Peer;
 pub(crate) use streams::Updates;
 

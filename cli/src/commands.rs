@@ -1,6 +1,7 @@
 //! What each command asks and prints.
 
 mod batch;
+mod coverage;
 mod doctor;
 mod events;
 mod facts;
@@ -36,29 +37,36 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
     } = args;
     let output = || format.output().ok_or(Failure::Format);
     match command {
-        Command::Ask(question) => ask(&connection, output()?, *question).await?,
+        Command::Ask(question) => return ask(&connection, output()?, *question).await,
         Command::Doctor => doctor::doctor(output()?)?,
         Command::Scan(args) => return scan::scan(&args, format).await,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn ask(connection: &Connection, output: Output, question: Question) -> Result<(), Failure> {
+async fn ask(
+    connection: &Connection,
+    output: Output,
+    question: Question,
+) -> Result<ExitCode, Failure> {
     // Some outlive the collector that they started with.
-    match &question {
-        Question::Emulated(args) => {
-            if let Some(every) = args.watch {
-                return watch::emulated(connection, output, args, every).await;
-            }
-        }
-        Question::Facts(args) if args.watch => return live::facts(connection, output, args).await,
+    let lasting = match &question {
+        Question::Emulated(args) => match args.watch {
+            Some(every) => Some(watch::emulated(connection, output, args, every).await),
+            None => None,
+        },
+        Question::Facts(args) if args.watch => Some(live::facts(connection, output, args).await),
         Question::Events(args) if args.follow => {
-            return follow::events(connection, output, args).await;
+            Some(follow::events(connection, output, args).await)
         }
-        _ => {}
+        _ => None,
+    };
+    if let Some(ended) = lasting {
+        return ended.map(|()| ExitCode::SUCCESS);
     }
     let client = Client::connect(connection).await?;
-    match question {
+    let answered = match question {
+        Question::Coverage(args) => return coverage::coverage(&client, output, &args).await,
         Question::Emulated(args) => facts::emulated(&client, output, &args).await,
         Question::Facts(args) => facts::facts(&client, output, &args).await,
         Question::Summary(args) => summary::summary(&client, output, &args).await,
@@ -67,7 +75,8 @@ async fn ask(connection: &Connection, output: Output, question: Question) -> Res
         Question::Images(args) => images::images(&client, output, &args).await,
         Question::Nodes(args) => nodes::nodes(&client, output, &args).await,
         Question::Status => status::status(&client, output).await,
-    }
+    };
+    answered.map(|()| ExitCode::SUCCESS)
 }
 
 /// Prints at once, so that a failure leaves no half of an answer.

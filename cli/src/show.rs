@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use self::scan::Target;
 use crate::args::{Format, Output};
-use crate::client::Answer;
+use crate::client::{Agents, Answer};
 
 /// Which table facts go into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +81,18 @@ pub(crate) fn findings(answer: &Answer<Vec<FleetFinding>>, output: Output) -> St
         Output::Json => covered(answer, json::finding),
         Output::Wide => table::findings_wide(&answer.told),
         Output::Table => table::findings(&answer.told),
+    }
+}
+
+pub(crate) fn agents(answer: &Answer<Agents>, output: Output, history: bool) -> String {
+    let Answer { told, coverage } = answer;
+    match output {
+        Output::Json => {
+            let rows = told.rows.iter().map(json::agent);
+            lines(rows.map(|row| json::Covered::new(row, coverage)))
+        }
+        Output::Wide => table::agents_wide(told, history),
+        Output::Table => table::agents(told, history),
     }
 }
 

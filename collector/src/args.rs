@@ -35,6 +35,8 @@ Examples:
   archtrace-collector --store 'postgres://archtrace@db.example/archtrace' \\
       --store-password-file /run/secrets/db …
       For a fleet beyond one machine: several collectors over one database.
+  archtrace-collector check-policy policy.yaml && archtrace-collector --policy policy.yaml …
+      For archtrace coverage: which agents have to run, where, and in which versions.
   archtrace-collector --listen 0.0.0.0:50061 --insecure-plaintext
       For other machines, without encryption: only in a network that you trust.
 
@@ -49,7 +51,8 @@ Exit codes:
   3  it cannot listen on the address
   4  it cannot open the store
   5  certificates or keys of tokens cannot be used
-  6  the list of nodes cannot be read";
+  6  the list of nodes cannot be read
+  7  the policy cannot be read, or says what no policy may say";
 
 /// Takes what archtrace agents report, keeps it, and answers questions about all nodes.
 #[derive(Clone, Debug, Parser)]
@@ -172,6 +175,12 @@ pub struct Args {
     #[command(flatten)]
     pub nodes: NodesArgs,
 
+    /// Which agents have to run, where, and in which versions: a file in YAML, as in
+    /// docs/policy.example.yaml; archtrace coverage tells how it is. Read again when it changes; one that is
+    /// wrong then leaves the one before it in force
+    #[arg(long, env = "ARCHTRACE_POLICY", value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+
     /// Who peers are.
     #[command(flatten)]
     pub auth: AuthArgs,
@@ -180,6 +189,12 @@ pub struct Args {
 /// Something else than running.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
+    /// Say whether a file is a policy, and if not, which line is wrong
+    CheckPolicy {
+        /// The file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// Make certificates for trying out: a CA, and one for the server, each node and one reader
     DevCerts {
         /// Directory to write them to
@@ -230,6 +245,7 @@ impl Args {
             },
             auth: self.auth.options(),
             nodes: self.nodes.nodes(),
+            policy: self.policy.clone(),
         }
     }
 }

@@ -85,7 +85,7 @@ pub async fn start(nodes: Nodes, over: CancellationToken) -> Result<Arc<dyn Expe
         Nodes::Seen => Ok(Arc::new(Seen::default())),
         Nodes::File(path) => {
             let (list, file) = file::open(path).await?;
-            let reads = file.keep(list.clone());
+            let reads = file::keep(file, list.clone());
             tokio::spawn(async move { over.run_until_cancelled(reads).await });
             Ok(Arc::new(list))
         }

@@ -11,6 +11,9 @@
 //! | `accept` | connections: so many, in time, and only those that speak the right protocol |
 //! | [`auth`] | who peers are, and what they may do |
 //! | [`fleet`] | which nodes should report |
+//! | [`policy`] | which agents have to run |
+//! | `coverage` | notes how it is with them, and since when |
+//! | `watched` | a file that people change while the collector runs |
 //! | `ending` | ends answers that would go on for ever |
 //! | [`ingest`] | one stream per agent: order, acknowledgements, resynchronisation |
 //! | [`refusals`] | what was refused, counted by reason and logged once |
@@ -25,11 +28,14 @@
 mod accept;
 pub mod args;
 pub mod auth;
+mod coverage;
 mod ending;
 pub mod fleet;
 pub mod ingest;
 mod limiter;
+pub mod policy;
 pub mod refusals;
 mod retention;
 pub mod serve;
 pub mod store;
+mod watched;

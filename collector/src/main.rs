@@ -1,11 +1,14 @@
 //! `archtrace-collector`.
 
 use std::io::IsTerminal as _;
+use std::path::Path;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use archtrace_collector::args::{Args, Command};
 use archtrace_collector::auth::dev_certs;
-use archtrace_collector::serve;
+use archtrace_collector::policy;
+use archtrace_collector::serve::{self, Failure};
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
 use tokio::signal::unix::{SignalKind, signal};
@@ -22,12 +25,16 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    if let Some(Command::DevCerts { out, node, server }) = args.command {
-        return make_certificates(&dev_certs::Wanted {
-            out,
-            nodes: node,
-            servers: server,
-        });
+    match args.command {
+        Some(Command::DevCerts { out, node, server }) => {
+            return make_certificates(&dev_certs::Wanted {
+                out,
+                nodes: node,
+                servers: server,
+            });
+        }
+        Some(Command::CheckPolicy { file }) => return check_policy(&file).await,
+        None => {}
     }
     if let Err(what) = args.check() {
         Args::command()
@@ -71,6 +78,30 @@ fn make_certificates(wanted: &dev_certs::Wanted) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Waivers that are over are no mistake, but nobody should be surprised by them.
+async fn check_policy(file: &Path) -> ExitCode {
+    let mandated = match policy::check(file).await {
+        Ok(mandated) => mandated,
+        Err(error) => {
+            eprintln!("archtrace-collector: {error}");
+            return Failure::Policy(error).exit_code().into();
+        }
+    };
+    let agents = &mandated.policy.agents;
+    let names: Vec<_> = agents.iter().map(|agent| agent.name.as_str()).collect();
+    println!("{}: a policy for {}", file.display(), names.join(", "));
+    let now = SystemTime::now();
+    for agent in agents {
+        for waiver in agent.waivers.iter().filter(|waiver| waiver.expires <= now) {
+            eprintln!(
+                "warning: the waiver of {} for {} has expired, and lets nothing pass",
+                waiver.owner, agent.name
+            );
+        }
+    }
+    ExitCode::SUCCESS
 }
 
 /// Each connection is one. The limit that is in force is low for the sake of programs that use select(2).

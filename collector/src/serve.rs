@@ -1,13 +1,14 @@
 //! The wiring: one server, and everything ends with it.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use archtrace_proto::FILE_DESCRIPTOR_SET;
 use archtrace_proto::v1::agent_ingest_server::AgentIngestServer;
 use archtrace_proto::v1::query_server::QueryServer;
-use archtrace_query::Query;
+use archtrace_query::{Mandates, Query};
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -19,9 +20,11 @@ use crate::accept::{self, Door};
 use crate::args::{Args, StoreUrl};
 use crate::auth::layer::Roles;
 use crate::auth::{self, Auth, AuthError};
+use crate::coverage;
 use crate::fleet::{self, Nodes, NodesError};
 use crate::ingest::gate::Room;
 use crate::ingest::{Ingest, Rules};
+use crate::policy::{self, PolicyError};
 use crate::refusals::Refusals;
 use crate::retention;
 use crate::store::postgres::{PATIENCE, PostgresStore};
@@ -69,6 +72,8 @@ pub struct Settings {
     pub auth: Option<auth::Options>,
     /// Which nodes should report.
     pub nodes: Nodes,
+    /// The file that says which agents have to run, if there is one.
+    pub policy: Option<PathBuf>,
 }
 
 impl Settings {
@@ -88,6 +93,7 @@ impl Settings {
             },
             auth: None,
             nodes: Nodes::Seen,
+            policy: None,
         }
     }
 }
@@ -132,6 +138,9 @@ pub enum Failure {
     /// The list of nodes cannot be read.
     #[error(transparent)]
     Nodes(#[from] NodesError),
+    /// There is no policy where one was named.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// The server ended.
     #[error("the server failed: {0}")]
     Server(#[from] tonic::transport::Error),
@@ -150,6 +159,7 @@ impl Failure {
             Self::Open(_) => 4,
             Self::Auth(_) => 5,
             Self::Nodes(_) => 6,
+            Self::Policy(_) => 7,
         }
     }
 }
@@ -212,6 +222,7 @@ pub async fn serve<S: Store>(
         keep,
         auth,
         nodes,
+        policy,
     } = settings;
     // What runs beside the server ends when this does.
     let over = CancellationToken::new();
@@ -220,6 +231,8 @@ pub async fn serve<S: Store>(
         Some(options) => Some(Arc::new(Auth::start(options, &over).await?)),
         None => None,
     };
+    let mandates = policy::start(policy, over.clone()).await?;
+    let has_policy = matches!(mandates, Mandates::Of(_));
     let store = Arc::new(store);
     let refusals: Arc<Refusals> = Arc::default();
     let known = Arc::new(Known {
@@ -243,6 +256,7 @@ pub async fn serve<S: Store>(
         heartbeat_interval,
         server: known,
         expected: fleet::start(nodes, over.clone()).await?,
+        mandates,
         idle: None,
         shutdown: shutdown.clone(),
     };
@@ -274,7 +288,7 @@ pub async fn serve<S: Store>(
             closing: closing.clone(),
         })
         .add_service(agents)
-        .add_service(QueryServer::new(query))
+        .add_service(QueryServer::new(query.clone()))
         .add_service(health_service)
         .add_service(reflection)
         .serve_with_incoming_shutdown(
@@ -316,6 +330,7 @@ pub async fn serve<S: Store>(
             }
             error = store.failed() => Err(Failure::Store(error)),
             () = retention::run(&*store, keep) => Ok(()),
+            () = coverage::run(query, Arc::clone(&store), shutdown.clone()), if has_policy => Ok(()),
         };
         over.cancel();
         ended

@@ -9,6 +9,7 @@ pub mod sqlite;
 use std::future::Future;
 use std::time::{Duration, SystemTime};
 
+use archtrace_facts::coverage::{Change, Place, Status};
 use archtrace_facts::digest::Digest;
 use archtrace_facts::fact::{Fact, FactId};
 use archtrace_facts::image::Image;
@@ -52,8 +53,15 @@ pub trait Store: Read {
     /// current one is none of its signs of life.
     fn heartbeats(&self, beats: Vec<Beat>) -> impl Answer<()>;
 
-    /// Deletes events older than `keep.events`, facts that ended longer ago than `keep.history`, and what
-    /// only these needed: some of them, so that writers never wait for long. Facts of a node that was
+    /// Notes how it is with mandated agents, where what is noted is what it was. Returns with how many
+    /// changes somebody else was faster: then what is noted is something third, and has to be read anew.
+    fn note_standings(&self, changes: Vec<Change>) -> impl Answer<u64>;
+
+    /// How it is noted with every mandated agent on every node.
+    fn all_standings(&self) -> impl Answer<Vec<(Place, Status)>>;
+
+    /// Deletes events older than `keep.events`, facts that ended longer ago than `keep.history`, how it
+    /// was with agents until then, and what only these needed: some of them, so that writers never wait for long. Facts of a node that was
     /// silent for that long end first. Returns how many rows it dealt with, 0 when there are no more.
     ///
     /// Sums over all time (losses, gaps) stay; those over what is stored go down.

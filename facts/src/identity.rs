@@ -85,7 +85,7 @@ impl Identity {
 }
 
 /// How a container ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LastExit {
     /// As the container runtime tells it.
     pub code: i32,

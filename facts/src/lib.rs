@@ -29,6 +29,8 @@
 //! | [`node`], [`report`] | — | what one agent tells of its node and sends to a collector |
 //! | [`digest`] | a set of facts | one number, to compare what two sides hold |
 //! | [`select`] | a question | which facts and events are meant |
+//! | [`policy`] | — | which agents have to run, where, in which versions; and what no policy may say |
+//! | [`coverage`] | a policy, and what was seen on a node | whether its agents run as they have to |
 //! | [`fleet`] | — | what a collector answers about many nodes |
 //! | [`text`] | bytes of unknown encoding | printable text |
 #![forbid(unsafe_code)]
@@ -37,6 +39,7 @@ pub mod aggregate;
 pub mod arch;
 pub mod audit;
 pub mod binfmt;
+pub mod coverage;
 pub mod cpu;
 pub mod digest;
 pub mod elf;
@@ -51,6 +54,7 @@ pub mod isa;
 pub mod maps;
 pub mod mounts;
 pub mod node;
+pub mod policy;
 pub mod report;
 pub mod sandbox;
 pub mod select;

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use archtrace_facts::arch::Arch;
+use archtrace_facts::coverage::{InForce, Past, Place, Row, Status, Total, WaiverNote};
 use archtrace_facts::fact::FactId;
 use archtrace_facts::finding::Severity;
 use archtrace_facts::fleet::{
@@ -10,7 +12,7 @@ use archtrace_facts::fleet::{
     SummaryRow,
 };
 use archtrace_proto::convert::{
-    ConvertError, decode_dimensions, decode_event_update, decode_fact_update,
+    ConvertError, decode_dimensions, decode_event_update, decode_fact_update, decode_totals,
 };
 use archtrace_proto::v1;
 use proptest::collection::vec;
@@ -83,6 +85,62 @@ fn event_update() -> impl Strategy<Value = EventUpdate> {
         any::<u64>().prop_map(EventUpdate::Skipped),
         coverage().prop_map(EventUpdate::Coverage),
     ]
+}
+
+fn status() -> impl Strategy<Value = Status> {
+    select(Status::ALL)
+}
+
+prop_compose! {
+    fn place()(agent in text(), cluster in text(), node in text()) -> Place {
+        Place { agent, cluster, node }
+    }
+}
+
+prop_compose! {
+    fn waiver()(owner in text(), reason in text(), expires in time(), expired: bool) -> WaiverNote {
+        WaiverNote { owner, reason, expires, expired }
+    }
+}
+
+prop_compose! {
+    fn past()(status in status(), since in time(), until in time()) -> Past {
+        Past { status, since, until }
+    }
+}
+
+prop_compose! {
+    fn row_of_agent()(
+        place in place(),
+        texts in vec(text(), 7),
+        status in status(),
+        waived in of(status()),
+        waiver in of(waiver()),
+        times in (of(time()), of(time())),
+        past in vec(past(), 0..3),
+    ) -> Row {
+        let [reason, namespace, pod, workload, unit, binary, image] =
+            std::array::from_fn(|i| texts[i].clone());
+        let (since, seen) = times;
+        Row {
+            place, node_arch: Arch::Arm64, status, since, waived, waiver, reason, namespace, pod,
+            workload, unit, binary, image, seen, past,
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn coverage_comes_back(
+        row in row_of_agent(), agent in text(), source in text(), loaded_at in of(time()), agents: u64,
+    ) {
+        prop_assert_eq!(Row::try_from(v1::AgentCoverage::from(&row)), Ok(row.clone()));
+        let total = Total { agent, status: row.status, nodes: agents };
+        let totals = vec![v1::CoverageTotal::from(&total)];
+        prop_assert_eq!(decode_totals(totals), Ok(vec![total]));
+        let policy = InForce { problem: source.clone(), source, agents, loaded_at };
+        prop_assert_eq!(InForce::try_from(v1::PolicyInForce::from(&policy)), Ok(policy));
+    }
 }
 
 proptest! {

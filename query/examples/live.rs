@@ -17,7 +17,7 @@ use archtrace_query::read::{
     EventCursor, EventQuery, FactChange, FactCursor, FactQuery, Head, ImageCursor, ImageQuery,
     NodeId, NodeQuery, StoreError, Version,
 };
-use archtrace_query::{Open, Query, Read, Seen, Settings};
+use archtrace_query::{Mandates, Open, Query, Read, Seen, Settings};
 use tokio_util::sync::CancellationToken;
 use tonic::Request;
 
@@ -194,6 +194,7 @@ async fn main() {
         heartbeat_interval: Duration::from_secs(10),
         server: Arc::new(Open),
         expected: Arc::new(Seen::default()),
+        mandates: Mandates::Nobody("nobody is asked for"),
         idle: None,
         shutdown: CancellationToken::new(),
     };

@@ -10,6 +10,8 @@
 //! |---|---|
 //! | [`read`] | what somebody who keeps facts and events has to be able to tell, as one trait |
 //! | [`expected`] | which nodes should report |
+//! | [`mandates`] | which agents have to run |
+//! | `coverage` | how it is with them |
 //! | [`service`] | the questions: checked, asked, cut into pages |
 //! | `findings` | what somebody should act on, each thing once |
 //! | `live` | what agents keep now, in memory, and what changes, for those who follow |
@@ -18,14 +20,18 @@
 //! `archtrace_facts`').
 #![forbid(unsafe_code)]
 
+mod coverage;
 pub mod expected;
 mod findings;
 mod live;
+pub mod mandates;
 mod page;
 pub mod read;
 pub mod service;
 mod token;
 
+pub use coverage::standing::Known;
 pub use expected::{Expected, Seen};
+pub use mandates::{Mandated, Mandates, Policies};
 pub use read::Read;
 pub use service::{Open, Query, Server, Settings};

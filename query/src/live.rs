@@ -22,7 +22,7 @@ mod whole;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, SystemTime};
 
 use archtrace_facts::fleet::{Coverage, ExpectedNode, NodeEvent, NodeFact};
@@ -33,12 +33,16 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::Status;
 
+use crate::coverage::digests::{self, Digests};
+use crate::coverage::ledger::Ledger;
 use crate::expected::Expected;
 use crate::findings::recent::{self, Recent};
+use crate::mandates::Mandates;
 use crate::read::{FactChange, FactCursor, FactQuery, Head, NodeId, Read, StoreError, Version};
 use crate::service::{Settings, alive_since};
 use log::Log;
 pub(crate) use log::{Found, Reader};
+pub(crate) use poll::NODES_AT_ONCE;
 use table::Table;
 
 /// How often the store is asked for changes: people do not notice the delay, and for 10,000 nodes the
@@ -90,7 +94,11 @@ pub(crate) struct Shared<S> {
     changes: Arc<Log<Told>>,
     events: Arc<Log<NodeEvent>>,
     recent: recent::Cache,
-    /// Of each node the version up to which events are in the log, or nobody followed.
+    pub(crate) mandates: Mandates,
+    /// What a policy asks for besides facts; locked after the table where both are.
+    ledger: RwLock<Option<Ledger>>,
+    digests: digests::Cache,
+    /// Of each node the version up to which events are in the log and the ledger, or nobody wanted them.
     events_known: Mutex<HashMap<NodeId, Version>>,
     state: watch::Sender<State>,
     use_: Mutex<Use>,
@@ -153,6 +161,34 @@ impl<S> Shared<S> {
         self.table.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn expected(&self) -> &dyn Expected {
+        self.expected.as_ref()
+    }
+
+    pub(crate) fn store(&self) -> &S {
+        &self.store
+    }
+
+    pub(crate) fn ledger(&self) -> RwLockReadGuard<'_, Option<Ledger>> {
+        self.ledger.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ledger_mut(&self) -> RwLockWriteGuard<'_, Option<Ledger>> {
+        self.ledger.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_ledger(&self, ledger: Ledger) {
+        *self.ledger_mut() = Some(ledger);
+    }
+
+    /// Events up to these heads need not be read.
+    pub(crate) fn events_are_known(&self, heads: &[Head]) {
+        if !self.events.is_followed() {
+            let versions = heads.iter().map(|head| (head.node, head.version));
+            *self.events_known() = versions.collect();
+        }
+    }
+
     fn events_known(&self) -> MutexGuard<'_, HashMap<NodeId, Version>> {
         self.events_known
             .lock()
@@ -191,6 +227,9 @@ impl<S: Read> Live<S> {
             changes: Arc::new(Log::new(CHANGES)),
             events: Arc::new(Log::new(EVENTS)),
             recent: recent::Cache::default(),
+            mandates: settings.mandates.clone(),
+            ledger: RwLock::default(),
+            digests: digests::Cache::default(),
             events_known: Mutex::default(),
             state: watch::Sender::new(State::Loading),
             use_: Mutex::new(used),
@@ -336,6 +375,19 @@ impl<S: Read> Shared<S> {
     /// What shows findings besides facts.
     pub(crate) async fn recent(&self, alive_since: SystemTime) -> Result<Arc<Recent>, StoreError> {
         self.recent.get(self.store.as_ref(), alive_since).await
+    }
+
+    /// What else images go by, if the policy asks for it.
+    pub(crate) async fn digests(&self) -> Result<Arc<Digests>, StoreError> {
+        let ledger = |ledger: &Option<Ledger>| {
+            let ledger = ledger.as_ref();
+            ledger.is_some_and(|ledger| ledger.mandated.policy.has_digests())
+        };
+        let is_wanted = ledger(&self.ledger());
+        if !is_wanted {
+            return Ok(Arc::default());
+        }
+        self.digests.get(self.store.as_ref()).await
     }
 
     /// Facts of these nodes as they are in the store now.

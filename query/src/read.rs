@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use archtrace_facts::arch::Arch;
+use archtrace_facts::coverage::{Past, Place, Standing};
 use archtrace_facts::fact::FactId;
 use archtrace_facts::fleet::{FleetImage, NodeEvent, NodeFact, NodeStatus, Totals};
 use archtrace_facts::select::Selection;
@@ -46,6 +47,17 @@ pub trait Read: Send + Sync + 'static {
         &self,
         nodes: Vec<(NodeId, Version)>,
     ) -> impl Answer<Vec<(NodeId, Version, NodeEvent)>>;
+
+    /// How it is noted with each of these agents on its node, in their order; `None` where nothing is. Who
+    /// knows of no policy notes nothing.
+    fn standings(&self, places: Vec<Place>) -> impl Answer<Vec<Option<Standing>>> {
+        async move { Ok(vec![None; places.len()]) }
+    }
+
+    /// What it was before with each of them, the newest first, [`Past::MOST`] at most; in their order.
+    fn past_standings(&self, places: Vec<Place>) -> impl Answer<Vec<Vec<Past>>> {
+        async move { Ok(vec![Vec::new(); places.len()]) }
+    }
 }
 
 /// What the methods return.

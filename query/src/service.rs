@@ -1,6 +1,7 @@
 //! Answers questions: checks them, asks whoever knows, cuts the answer into pages.
 
 mod ask;
+mod coverage;
 mod events;
 mod facts;
 mod findings;
@@ -17,14 +18,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use archtrace_facts::coverage::Change;
 use archtrace_proto::v1;
 use tokio::sync::Semaphore;
 use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
+use crate::coverage::standing::Known;
 use crate::expected::Expected;
 use crate::live::Live;
+use crate::mandates::Mandates;
 use crate::read::Read;
 
 /// A node that is silent for this many heartbeats is stale.
@@ -63,6 +67,8 @@ pub struct Settings {
     pub server: Arc<dyn Server>,
     /// Which nodes should report.
     pub expected: Arc<dyn Expected>,
+    /// Which agents have to run.
+    pub mandates: Mandates,
     /// How long after the last question what is kept in memory for the next one is dropped; never, and
     /// ready before the first question, if `None`.
     pub idle: Option<Duration>,
@@ -75,12 +81,14 @@ impl fmt::Debug for Settings {
         let Self {
             store_name,
             heartbeat_interval,
+            mandates,
             idle,
             ..
         } = self;
         f.debug_struct("Settings")
             .field("store_name", store_name)
             .field("heartbeat_interval", heartbeat_interval)
+            .field("mandates", mandates)
             .field("idle", idle)
             .finish_non_exhaustive()
     }
@@ -126,6 +134,17 @@ impl<S: Read> Query<S> {
         Self {
             inner: Arc::new(inner),
         }
+    }
+}
+
+impl<S: Read> Query<S> {
+    /// How it is otherwise with mandated agents than it is noted: what changed since the last call. Nothing,
+    /// if there is no policy.
+    ///
+    /// # Errors
+    /// If the store does not answer. Then what is known is lost, and has to be read anew.
+    pub async fn coverage_changes(&self, known: Known) -> Result<(Known, Vec<Change>), Status> {
+        coverage::changes(&self.inner, known).await
     }
 }
 
@@ -227,5 +246,14 @@ impl<S: Read> v1::query_server::Query for Query<S> {
         _: Request<v1::GetServerStatusRequest>,
     ) -> Result<Response<v1::GetServerStatusResponse>, Status> {
         status::status(&self.inner).await.map(Response::new)
+    }
+
+    async fn get_coverage(
+        &self,
+        request: Request<v1::GetCoverageRequest>,
+    ) -> Result<Response<v1::GetCoverageResponse>, Status> {
+        coverage::get(&self.inner, request.into_inner())
+            .await
+            .map(Response::new)
     }
 }

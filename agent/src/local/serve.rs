@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use archtrace_proto::FILE_DESCRIPTOR_SET;
 use archtrace_proto::v1::query_server::QueryServer;
-use archtrace_query::{Open, Query, Seen, Settings};
+use archtrace_query::{Mandates, Open, Query, Seen, Settings};
 use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +24,12 @@ const STACK: usize = 512 * 1024;
 
 /// Of an agent that answers for itself: it is there, or it does not answer.
 const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// One node cannot tell for all on which an agent has to run.
+const NOBODY: Mandates = Mandates::Nobody(
+    "an agent answers for its own node and knows of no policy: ask a collector that was started with \
+     --policy FILE, by --server URL instead of --socket",
+);
 
 /// For the beginning of an answer, whatever its asker says.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -95,6 +101,7 @@ where
         heartbeat_interval: HEARTBEAT,
         server: Arc::new(Open),
         expected: Arc::new(Seen::default()),
+        mandates: NOBODY,
         idle: Some(IDLE),
         shutdown: stop.clone(),
     };

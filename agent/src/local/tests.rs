@@ -131,7 +131,7 @@ fn everything() -> v1::ListFactsRequest {
 }
 
 #[tokio::test]
-async fn every_question_is_answered_without_a_collector() {
+async fn every_question_about_the_node_is_answered_without_a_collector() {
     let local = Local::start();
     local.name(1, key("/pod", "/emulated", Mode::Emulated));
     local.name(
@@ -233,6 +233,9 @@ async fn every_question_is_answered_without_a_collector() {
         .await;
     let status = status.expect("answers").into_inner();
     assert_eq!((status.nodes_reporting, status.events), (1, 1));
+    let coverage = client.get_coverage(v1::GetCoverageRequest::default()).await;
+    let refused = coverage.expect_err("that is for a collector");
+    assert!(refused.message().contains("--server URL"), "{refused}");
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use archtrace_facts::arch::Arch;
+use archtrace_facts::coverage::Status;
 use archtrace_facts::finding::{self, Severity};
 use archtrace_facts::fleet::Dimension;
 use archtrace_facts::report::Record;
@@ -21,6 +23,9 @@ pub(crate) enum Question {
     Summary(SummaryArgs),
     /// What somebody should act on, the worst first
     Findings(FindingsArgs),
+    /// Whether mandated agents run on every node, natively and in a certified version; with exit codes for
+    /// scripts
+    Coverage(CoverageArgs),
     /// What happened: emulated and failed execs, illegal instructions, new and lost handlers of
     /// binfmt_misc, and what could not be told
     Events(EventsArgs),
@@ -129,6 +134,58 @@ pub(crate) struct FindingsArgs {
     pub(crate) findings: Vec<finding::Id>,
 }
 
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  archtrace coverage                               what is not NATIVE, and how many are what
+  archtrace coverage --arch arm64 --agent falcon   on arm64 nodes, and on unknown ones
+  archtrace coverage --status missing,unknown -o json | jq -r .node
+  archtrace coverage --node ip-10-0-1-7 -o wide --history   with what it was before
+
+The collector has to be started with --policy FILE, which names the agents. The table leaves NATIVE
+out unless --status asks for it; wide and JSON do not. Each agent on each node is one of:
+  NATIVE       it runs by the CPU, in a certified version
+  WAIVED       it is not as it has to be, and a waiver that has not expired lets it pass
+  UNCERTIFIED  it runs by the CPU, in another version
+  MISSING      nothing of it is on the node
+  EMULATED     an emulator runs it
+  FAILING      it cannot be executed, died of SIGILL, or restarts again and again: in the last ten
+               minutes, or after it last ran
+  STALE        the node does not report any more
+  UNKNOWN      the node should report and never did; its architecture is not known, so that --arch
+               does not leave it out
+
+Exit codes:
+  0  all that was asked for is NATIVE or WAIVED, whatever --status leaves out
+  5  something is UNCERTIFIED, MISSING, EMULATED or FAILING
+  6  nothing of that, but something is STALE or UNKNOWN, or there is nothing to tell of
+  1 to 4 as in archtrace --help; 1 also if the collector has no policy")]
+pub(crate) struct CoverageArgs {
+    /// Only these agents, by their names in the policy
+    #[arg(long = "agent", value_name = "NAME", value_delimiter = ',')]
+    pub(crate) agents: Vec<String>,
+    /// Only nodes of these architectures, such as arm64
+    #[arg(
+        long = "arch",
+        visible_alias = "node-arch",
+        value_name = "ARCH",
+        value_delimiter = ','
+    )]
+    pub(crate) archs: Vec<Arch>,
+    /// Only nodes of these clusters
+    #[arg(long = "cluster", value_name = "NAME", value_delimiter = ',')]
+    pub(crate) clusters: Vec<String>,
+    /// Only these nodes
+    #[arg(long = "node", value_name = "NAME", value_delimiter = ',')]
+    pub(crate) nodes: Vec<String>,
+    /// Only rows like this, such as missing
+    #[arg(long = "status", value_name = "STATUS", value_delimiter = ',', value_parser = coverage_status)]
+    pub(crate) statuses: Vec<Status>,
+    /// Also what it was before
+    #[arg(long)]
+    pub(crate) history: bool,
+}
+
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -186,6 +243,11 @@ pub(crate) struct NodesArgs {
     /// The handlers of binfmt_misc, one a row: what each node is able to emulate
     #[arg(long)]
     pub(crate) handlers: bool,
+}
+
+fn coverage_status(text: &str) -> Result<Status, String> {
+    let status = text.to_ascii_uppercase().parse::<Status>();
+    status.map_err(|error| error.to_string())
 }
 
 fn interval(text: &str) -> Result<Duration, String> {

@@ -2,6 +2,7 @@
 
 mod agree;
 mod answers;
+mod coverage;
 mod failures;
 mod program;
 mod records;

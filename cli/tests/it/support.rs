@@ -29,6 +29,8 @@ pub(crate) struct Setup {
     pub(crate) heard: SystemTime,
     /// Which nodes should report.
     pub(crate) nodes: Nodes,
+    /// Which agents have to run, as a policy says it.
+    pub(crate) policy: Option<&'static str>,
     /// Whether readers have to show a certificate: one is in the collector's directory.
     pub(crate) tls: bool,
 }
@@ -39,6 +41,7 @@ impl Default for Setup {
             records: Some(Vec::new()),
             heard: SystemTime::now(),
             nodes: Nodes::Seen,
+            policy: None,
             tls: false,
         }
     }
@@ -81,6 +84,7 @@ impl Collector {
             records,
             heard,
             nodes,
+            policy,
             tls,
         } = setup;
         let dir = tempfile::tempdir().expect("a directory");
@@ -101,8 +105,14 @@ impl Collector {
                 tokens: None,
             }
         });
+        let policy = policy.map(|text| {
+            let path = dir.path().join("policy.yaml");
+            std::fs::write(&path, text).expect("writes");
+            path
+        });
         let settings = Settings {
             nodes,
+            policy,
             auth,
             ..Settings::new("sqlite:test".to_owned(), Duration::from_secs(3600))
         };

@@ -37,6 +37,9 @@ fn options_are_checked() {
     check(&["--keep-events", "999999d"], Err("36500d"));
     check(&["dev-certs", "--out", "x", "--node", "n"], Ok(()));
     check(&["dev-certs"], Err("--out"));
+    check(&["check-policy", "x"], Ok(()));
+    check(&["check-policy"], Err("<FILE>"));
+    check(&["--policy", "x"], Ok(()));
 }
 
 #[test]

@@ -2,98 +2,60 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
 
 use archtrace_facts::fleet::{ExpectedNode, ExpectedNodes};
 use archtrace_facts::text::{escape, is_printable};
-use tokio::io::AsyncReadExt as _;
 
 use super::{List, NodesError};
-
-/// How often it is looked at whether the file is another one: whoever changes it has other things to do
-/// for so long.
-const LOOK: Duration = Duration::from_secs(2);
+use crate::watched::{Read, Watched};
 
 /// Bytes of a list: some hundred thousand nodes.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// The file, as it was read last.
-#[derive(Debug)]
-pub(super) struct File {
-    path: PathBuf,
-    /// When it was changed, and how long it was.
-    stamp: Option<(SystemTime, u64)>,
-}
-
 /// Reads the list.
-pub(super) async fn open(path: PathBuf) -> Result<(List, File), NodesError> {
-    let mut file = File { path, stamp: None };
-    file.stamp = file.stamp().await.ok();
-    let nodes = file.read().await?;
+pub(super) async fn open(path: PathBuf) -> Result<(List, Watched), NodesError> {
+    let mut file = Watched::new(path, MAX_BYTES);
+    let text = file.read().await;
+    let nodes = nodes(&file, text)?;
     Ok((List::new(nodes), file))
 }
 
-impl File {
-    /// Reads the list again whenever the file changes. One that cannot be read leaves the list as it was.
-    pub(super) async fn keep(mut self, list: List) {
-        let mut is_bad = false;
-        loop {
-            tokio::time::sleep(LOOK).await;
-            let stamp = self.stamp().await.ok();
-            if stamp == self.stamp && !is_bad {
-                continue;
+/// Reads the list again whenever the file changes. One that cannot be read leaves the list as it was.
+pub(super) async fn keep(mut file: Watched, list: List) {
+    loop {
+        let Read { text, is_other } = file.next().await;
+        let read = nodes(&file, text);
+        let is_good = read.is_ok();
+        match read {
+            Ok(nodes) => {
+                let count = nodes.nodes.as_ref().map_or(0, BTreeSet::len);
+                tracing::info!(path = %file.path().display(), count, "read the list of nodes again");
+                list.set(nodes);
             }
-            match self.read().await {
-                Ok(nodes) => {
-                    let count = nodes.nodes.as_ref().map_or(0, BTreeSet::len);
-                    tracing::info!(path = %self.path.display(), count, "read the list of nodes again");
-                    list.set(nodes);
-                    is_bad = false;
-                }
-                Err(error) => {
-                    if !is_bad || stamp != self.stamp {
-                        tracing::warn!(%error, "the list of nodes stays as it was");
-                    }
-                    is_bad = true;
+            Err(error) => {
+                if is_other {
+                    tracing::warn!(%error, "the list of nodes stays as it was");
                 }
             }
-            self.stamp = stamp;
         }
-    }
-
-    async fn stamp(&self) -> std::io::Result<(SystemTime, u64)> {
-        let metadata = tokio::fs::metadata(&self.path).await?;
-        Ok((metadata.modified()?, metadata.len()))
-    }
-
-    async fn read(&self) -> Result<ExpectedNodes, NodesError> {
-        let read = async {
-            let file = tokio::fs::File::open(&self.path).await?;
-            let mut text = String::new();
-            file.take(MAX_BYTES + 1).read_to_string(&mut text).await?;
-            Ok(text)
-        };
-        let text = read.await.map_err(|reason| NodesError::Read {
-            path: self.path.clone(),
-            reason,
-        })?;
-        let nodes = parse(&text).map_err(|what| NodesError::Parse {
-            path: self.path.clone(),
-            what,
-        })?;
-        Ok(ExpectedNodes {
-            source: "file".to_owned(),
-            nodes: Some(nodes),
-        })
+        file.was_good(is_good);
     }
 }
 
+fn nodes(file: &Watched, text: std::io::Result<String>) -> Result<ExpectedNodes, NodesError> {
+    let path = || file.path().to_owned();
+    let text = text.map_err(|reason| NodesError::Read {
+        path: path(),
+        reason,
+    })?;
+    let nodes = parse(&text).map_err(|what| NodesError::Parse { path: path(), what })?;
+    Ok(ExpectedNodes {
+        source: "file".to_owned(),
+        nodes: Some(nodes),
+    })
+}
+
 fn parse(text: &str) -> Result<BTreeSet<ExpectedNode>, String> {
-    if u64::try_from(text.len()).is_ok_and(|length| length > MAX_BYTES) {
-        return Err(format!(
-            "a list of more than {MAX_BYTES} bytes is no list of nodes"
-        ));
-    }
     let mut nodes = BTreeSet::new();
     for (i, line) in text.lines().enumerate() {
         let name = line.split('#').next().unwrap_or_default().trim();
@@ -128,7 +90,10 @@ fn parse(text: &str) -> Result<BTreeSet<ExpectedNode>, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::watched::LOOK;
     use archtrace_query::Expected as _;
 
     fn check(text: &str, expected: Result<&[(Option<&str>, &str)], &str>) {
@@ -167,7 +132,7 @@ mod tests {
         assert!(missing.to_string().contains("--nodes-file"), "{missing}");
         std::fs::write(&path, "a\n").expect("written");
         let (list, file) = open(path.clone()).await.expect("a list");
-        let keeping = tokio::spawn(file.keep(list.clone()));
+        let keeping = tokio::spawn(keep(file, list.clone()));
         let names = || {
             let nodes = list.nodes();
             let nodes = nodes.nodes.iter().flatten();

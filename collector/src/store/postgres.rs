@@ -21,6 +21,7 @@ mod passfile;
 mod pool;
 mod read;
 mod schema;
+mod standings;
 mod tls;
 mod url;
 mod writes;
@@ -29,6 +30,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use archtrace_facts::coverage::{Change, Past, Place, Standing, Status};
 use archtrace_facts::fleet::{FleetImage, NodeEvent, NodeFact, NodeStatus, Totals};
 use archtrace_facts::report::{EventBatch, Hello};
 use archtrace_query::Read;
@@ -152,6 +154,20 @@ impl Store for PostgresStore {
             .await
     }
 
+    async fn note_standings(&self, changes: Vec<Change>) -> Result<u64, StoreError> {
+        if changes.is_empty() {
+            return Ok(0);
+        }
+        let note = standings::Note(changes);
+        self.database
+            .change("note how it is with agents", note)
+            .await
+    }
+
+    async fn all_standings(&self) -> Result<Vec<(Place, Status)>, StoreError> {
+        standings::all(&self.database).await
+    }
+
     async fn expire(&self, keep: Keep, now: SystemTime) -> Result<u64, StoreError> {
         self.database
             .change("delete what is old", expire::Expire { keep, now })
@@ -204,5 +220,13 @@ impl Read for PostgresStore {
         nodes: Vec<(NodeId, Version)>,
     ) -> Result<Vec<(NodeId, Version, NodeEvent)>, StoreError> {
         read::events_since(&self.database, &nodes).await
+    }
+
+    async fn standings(&self, places: Vec<Place>) -> Result<Vec<Option<Standing>>, StoreError> {
+        standings::standings(&self.database, &places).await
+    }
+
+    async fn past_standings(&self, places: Vec<Place>) -> Result<Vec<Vec<Past>>, StoreError> {
+        standings::past(&self.database, &places).await
     }
 }

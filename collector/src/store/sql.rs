@@ -11,6 +11,7 @@ mod expression;
 mod facts;
 mod row;
 mod selection;
+pub(super) mod standings;
 mod values;
 
 use std::error::Error;

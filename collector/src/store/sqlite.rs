@@ -13,6 +13,7 @@ mod readers;
 mod rows;
 mod schema;
 mod select;
+mod standings;
 mod state;
 mod values;
 mod writer;
@@ -21,6 +22,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use archtrace_facts::coverage::{Change, Past, Place, Standing, Status};
 use archtrace_facts::fleet::{FleetImage, NodeEvent, NodeFact, NodeStatus, Totals};
 use archtrace_facts::report::{EventBatch, Hello};
 
@@ -117,6 +119,20 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn note_standings(&self, changes: Vec<Change>) -> Result<u64, StoreError> {
+        self.writer
+            .run("note how it is with agents", move |db| {
+                standings::note(db, &changes)
+            })
+            .await
+    }
+
+    async fn all_standings(&self) -> Result<Vec<(Place, Status)>, StoreError> {
+        self.readers
+            .run("list how it is with agents", standings::all)
+            .await
+    }
+
     async fn expire(&self, keep: Keep, now: SystemTime) -> Result<u64, StoreError> {
         self.writer
             .run("delete what is old", move |db| {
@@ -191,6 +207,22 @@ impl Read for SqliteStore {
     ) -> Result<Vec<(NodeId, Version, NodeEvent)>, StoreError> {
         self.readers
             .run("list new events", move |db| changes::events(db, &nodes))
+            .await
+    }
+
+    async fn standings(&self, places: Vec<Place>) -> Result<Vec<Option<Standing>>, StoreError> {
+        self.readers
+            .run("list how it is with agents", move |db| {
+                standings::standings(db, &places)
+            })
+            .await
+    }
+
+    async fn past_standings(&self, places: Vec<Place>) -> Result<Vec<Vec<Past>>, StoreError> {
+        self.readers
+            .run("list how it was with agents", move |db| {
+                standings::past(db, &places)
+            })
             .await
     }
 }

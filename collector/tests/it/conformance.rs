@@ -14,6 +14,7 @@ mod owners;
 mod records;
 mod selecting;
 mod selections;
+mod standings;
 
 pub(crate) use changes::{
     changes_are_found_by_version, names_that_come_late_are_changes,
@@ -47,6 +48,9 @@ pub(crate) use records::{
 };
 pub(crate) use selecting::what_is_selected_is_what_matches;
 pub(crate) use selections::{conditions_hold_together, pages_neither_skip_nor_repeat};
+pub(crate) use standings::{
+    only_so_much_of_the_past_is_told, what_it_was_is_kept_for_a_while, who_notes_first_is_right,
+};
 
 use std::time::Duration;
 
@@ -92,6 +96,7 @@ macro_rules! conforms {
                 what_comes_although_a_loss_named_it_hides_no_gap,
                 names_may_come_later,
                 nodes_do_not_disturb_each_other,
+                only_so_much_of_the_past_is_told,
                 other_digests_are_refused,
                 pages_neither_skip_nor_repeat,
                 ranges_explain_gaps,
@@ -99,12 +104,14 @@ macro_rules! conforms {
                 streams_begin_where_the_agent_can,
                 what_a_snapshot_leaves_out_stays_as_history,
                 what_is_stored_is_not_explained,
+                what_it_was_is_kept_for_a_while,
                 what_nobody_needs_goes_along;
             two:
                 changes_are_found_by_version,
                 names_that_come_late_are_changes,
                 what_changes_nothing_is_no_change,
-                who_attached_last_may_change;
+                who_attached_last_may_change,
+                who_notes_first_is_right;
             property:
                 any_history_ends_as_it_should,
                 what_is_selected_is_what_matches;

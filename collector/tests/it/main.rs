@@ -6,6 +6,7 @@ mod migration;
 mod postgres;
 mod program;
 mod query;
+mod replicas;
 mod restart;
 mod security;
 mod sessions;

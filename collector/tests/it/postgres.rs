@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 
 use super::conformance::conforms;
 use super::query::fleet::answers;
+use super::replicas;
 use super::support::{at, batch, event, fact, hello};
 
 conforms! { open }
@@ -46,6 +47,15 @@ async fn open() -> Option<([PostgresStore; 2], ())> {
     let (url, _) = database()?;
     let (first, second) = tokio::join!(connect(&url), connect(&url));
     Some(([first, second], ()))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn collectors_tell_the_same_since_when() {
+    let Some((url, _)) = database() else {
+        return;
+    };
+    let stores = tokio::join!(connect(&url), connect(&url), connect(&url));
+    replicas::tell_the_same_since_when(stores.into()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

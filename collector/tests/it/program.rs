@@ -119,6 +119,20 @@ fn failures_have_codes_of_their_own() {
         4,
         "cannot open the store",
     );
+    let policy = dir.path().join("policy.yaml");
+    std::fs::write(&policy, "agents:\n- name: a\n  macht: {}\n").expect("written");
+    let policy = policy.to_str().expect("text");
+    let wrong = format!("{policy}:3: unknown field `macht`");
+    let serves = ["--listen", "127.0.0.1:0", "--store", &store, "--policy"];
+    check(&[&serves[..], &[policy]].concat(), 7, &wrong);
+    check(&["check-policy", policy], 7, &wrong);
+    check(
+        &["check-policy", "/nonexistent"],
+        7,
+        "cannot read the policy",
+    );
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/policy.example.yaml");
+    check(&["check-policy", example], 0, "");
 }
 
 #[test]

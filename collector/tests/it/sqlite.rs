@@ -6,6 +6,7 @@ use archtrace_query::Read as _;
 
 use super::conformance::conforms;
 use super::query::fleet::answers;
+use super::replicas;
 use super::support::{at, fact, hello};
 
 conforms! { open }
@@ -44,4 +45,11 @@ async fn open() -> Option<([SqliteStore; 2], tempfile::TempDir)> {
     let dir = tempfile::tempdir().expect("a directory");
     let store = || SqliteStore::open(&dir.path().join("store.db")).expect("opens");
     Some(([store(), store()], dir))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn collectors_tell_the_same_since_when() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = || SqliteStore::open(&dir.path().join("store.db")).expect("opens");
+    replicas::tell_the_same_since_when([store(), store(), store()]).await;
 }

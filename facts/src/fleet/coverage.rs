@@ -51,6 +51,12 @@ impl ExpectedNodes {
         nodes.iter().filter(|node| !is_heard(node)).collect()
     }
 
+    /// Tells of any node (cluster and name) whether it should report: a list that is asked often.
+    pub fn expecting(&self) -> impl Fn(&str, &str) -> bool {
+        let clusters = self.clusters();
+        move |cluster, name| self.expects(&clusters, cluster, name)
+    }
+
     /// Whether this node should report. A list that names clusters speaks for these only: of nodes of
     /// others, those that ever reported should.
     fn expects(&self, clusters: &Option<HashSet<&str>>, cluster: &str, name: &str) -> bool {

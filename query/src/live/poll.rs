@@ -8,12 +8,13 @@ use tokio::time::{Instant, sleep};
 
 use super::table::Table;
 use super::{INTERVAL, Shared, State, Told, Use, settle};
+use crate::coverage::ledger;
 use crate::read::{FactChange, Head, NodeId, Read, StoreError, Version};
 use crate::service::alive_since;
 
 /// Nodes whose changes are asked for at once: some thousand facts, a few milliseconds for which the
 /// table is locked.
-pub(super) const NODES_AT_ONCE: usize = 100;
+pub(crate) const NODES_AT_ONCE: usize = 100;
 
 /// Reads changes until nobody asks any more, or the server ends.
 pub(super) async fn run<S: Read>(shared: Arc<Shared<S>>) {
@@ -59,6 +60,7 @@ impl<S> Drop for Ended<'_, S> {
 fn clear<S>(shared: &Shared<S>, used: &mut Use) {
     *shared.table.write().unwrap_or_else(PoisonError::into_inner) = Table::default();
     shared.events_known().clear();
+    *shared.ledger_mut() = None;
     shared.recent.clear();
     shared.state.send_replace(State::Loading);
     used.runs = false;
@@ -69,6 +71,7 @@ async fn pass<S: Read>(shared: &Shared<S>) -> Result<(), StoreError> {
     let at = Instant::now();
     let heads = shared.store.heads().await?;
     let versions: HashMap<_, _> = heads.iter().map(|head| (head.node, head.version)).collect();
+    ledger::prepare(shared, &heads).await?;
     read_facts(shared, &heads, &versions).await?;
     read_events(shared, &versions).await?;
     let coverage = shared.coverage_of(&heads);
@@ -91,6 +94,9 @@ async fn read_facts<S: Read>(
 ) -> Result<(), StoreError> {
     let news = write(shared, |table| {
         let news = table.take_heads(heads, alive_since(shared.heartbeat_interval));
+        if let Some(ledger) = &mut *shared.ledger_mut() {
+            news.gone.iter().for_each(|gone| ledger.forget(gone));
+        }
         shared
             .changes
             .push(news.gone.iter().cloned().map(Told::Gone).collect());
@@ -140,7 +146,11 @@ fn take<S>(
     let is_followed = shared.changes.is_followed();
     let mut told = Vec::new();
     let is_quiet = changes.is_empty();
+    let mut ledger = shared.ledger_mut();
     for mut change in changes {
+        if let Some(ledger) = &mut *ledger {
+            ledger.take(&change);
+        }
         let Some(current) = table.apply(&change) else {
             continue;
         };
@@ -163,7 +173,7 @@ async fn read_events<S: Read>(
 ) -> Result<(), StoreError> {
     let moved: Vec<_> = {
         let mut known = shared.events_known();
-        if !shared.events.is_followed() {
+        if !shared.events.is_followed() && shared.ledger().is_none() {
             known.clone_from(versions);
             return Ok(());
         }
@@ -181,6 +191,11 @@ async fn read_events<S: Read>(
         }
         for (node, version, _) in &events {
             reach(&mut known, *node, *version);
+        }
+        if let Some(ledger) = &mut *shared.ledger_mut() {
+            for (node, _, event) in &events {
+                ledger.happened(*node, event);
+            }
         }
         shared.events.push(in_time(events));
     }

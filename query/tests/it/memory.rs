@@ -14,7 +14,7 @@ use archtrace_query::read::{
     EventCursor, EventQuery, FactChange, FactCursor, FactQuery, Head, ImageCursor, ImageQuery,
     NodeId, NodeQuery, StoreError, Version,
 };
-use archtrace_query::{Expected, Open, Query, Read, Settings};
+use archtrace_query::{Expected, Mandates, Open, Query, Read, Settings};
 use tokio_util::sync::CancellationToken;
 
 /// Nodes with facts and events.
@@ -86,6 +86,21 @@ impl Memory {
 
     /// One change: something happened at this second.
     pub(crate) fn happen(&self, node: NodeId, time: u64) {
+        let event = Event {
+            time: at(time),
+            kind: EventKind::EmulatedExec,
+            pid: 1,
+            comm: "sh".to_owned(),
+            key: fact("/app", Mode::Emulated, 1).key,
+            errno: 0,
+            count: 1,
+            instruction: None,
+        };
+        self.tell(node, event, Identity::default());
+    }
+
+    /// One change: this happened.
+    pub(crate) fn tell(&self, node: NodeId, event: Event, identity: Identity) {
         let mut nodes = self.lock();
         let node = &mut nodes[node.0 as usize - 1];
         node.head.version.0 += 1;
@@ -95,17 +110,8 @@ impl Memory {
             node_arch: node.head.arch,
             stream_id: 1,
             sequence: node.events.len() as u64,
-            record: Record::Event(Event {
-                time: at(time),
-                kind: EventKind::EmulatedExec,
-                pid: 1,
-                comm: "sh".to_owned(),
-                key: fact("/app", Mode::Emulated, 1).key,
-                errno: 0,
-                count: 1,
-                instruction: None,
-            }),
-            identity: Identity::default(),
+            record: Record::Event(event),
+            identity,
         };
         node.events.push((node.head.version, event));
     }
@@ -270,11 +276,23 @@ impl Expected for Fixed {
 
 /// A service over the store; nodes are stale after three seconds.
 pub(crate) fn query(store: &Arc<Memory>, idle: Option<Duration>) -> Query<Memory> {
+    let nobody = Mandates::Nobody("nobody is asked for");
+    query_of(store, idle, ExpectedNodes::seen(), nobody)
+}
+
+/// The same, where these nodes should report and these agents should run.
+pub(crate) fn query_of(
+    store: &Arc<Memory>,
+    idle: Option<Duration>,
+    expected: ExpectedNodes,
+    mandates: Mandates,
+) -> Query<Memory> {
     let settings = Settings {
         store_name: "memory".to_owned(),
         heartbeat_interval: Duration::from_secs(1),
         server: Arc::new(Open),
-        expected: Arc::new(Fixed(Arc::new(ExpectedNodes::seen()))),
+        expected: Arc::new(Fixed(Arc::new(expected))),
+        mandates,
         idle,
         shutdown: CancellationToken::new(),
     };

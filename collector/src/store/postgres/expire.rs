@@ -54,6 +54,9 @@ impl Change for Expire {
         if rows == 0 {
             rows = expire_images(tx, both, now).await?;
         }
+        if rows == 0 {
+            rows = expire_standings(tx, history).await?;
+        }
         Ok(Outcome::Keep(rows as u64))
     }
 }
@@ -336,4 +339,17 @@ async fn expire_images(tx: &Transaction, before: i64, now: i64) -> Result<usize,
     )
     .await?;
     Ok(found.len())
+}
+
+/// How it was with mandated agents.
+async fn expire_standings(tx: &Transaction, before: i64) -> Result<usize, Failure> {
+    let deleted = tx
+        .execute(
+            "DELETE FROM past_standing WHERE (agent, cluster, node, since) IN
+               (SELECT agent, cluster, node, since FROM past_standing WHERE until < $1
+                ORDER BY until LIMIT $2)",
+            &[&before, &CHUNK],
+        )
+        .await?;
+    Ok(usize::try_from(deleted)?)
 }

@@ -28,7 +28,7 @@ pub(super) fn expire(db: &Connection, keep: Keep, now: SystemTime) -> Result<u64
     let (events, history) = (before(keep.events), before(keep.history));
     let both = events.min(history);
     let now = from_time(now);
-    let steps: [&dyn Fn() -> rusqlite::Result<usize>; 7] = [
+    let steps: [&dyn Fn() -> rusqlite::Result<usize>; 8] = [
         &|| expire_events(db, events),
         &|| end_facts(db, history),
         &|| expire_facts(db, history),
@@ -36,6 +36,7 @@ pub(super) fn expire(db: &Connection, keep: Keep, now: SystemTime) -> Result<u64
         &|| expire_epochs(db, both),
         &|| expire_owners(db, both, now),
         &|| expire_images(db, both, now),
+        &|| expire_standings(db, history),
     ];
     for step in steps {
         let rows = step()?;
@@ -187,6 +188,15 @@ fn expire_owners(db: &Connection, before: i64, now: i64) -> rusqlite::Result<usi
         }
     }
     Ok(owners.len())
+}
+
+/// How it was with mandated agents.
+fn expire_standings(db: &Connection, before: i64) -> rusqlite::Result<usize> {
+    db.prepare_cached(
+        "DELETE FROM past_standing WHERE (agent, cluster, node, since) IN
+           (SELECT agent, cluster, node, since FROM past_standing WHERE until < ? ORDER BY until LIMIT ?)",
+    )?
+    .execute([before, CHUNK])
 }
 
 /// Images that no container of a node has, as far as owners tell, and that nobody told of for long.

@@ -15,7 +15,7 @@ use archtrace_facts::report::EventBatch;
 use archtrace_proto::convert::decode_event_update;
 use archtrace_proto::v1;
 use archtrace_proto::v1::query_server::Query as _;
-use archtrace_query::{Open, Query, Settings};
+use archtrace_query::{Mandates, Open, Query, Settings};
 use tokio_stream::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 use tonic::Request;
@@ -53,6 +53,7 @@ async fn query<S: Store>(store: &Arc<S>, nodes: Nodes) -> Query<S> {
         heartbeat_interval: Duration::from_secs(10),
         server: Arc::new(Open),
         expected: fleet::start(nodes, over).await.expect("a list"),
+        mandates: Mandates::Nobody("nobody is asked for"),
         idle: None,
         shutdown: CancellationToken::new(),
     };

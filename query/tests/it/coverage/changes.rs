@@ -1,0 +1,154 @@
+//! What changes: policies, what happened, and what is told of it.
+
+use super::*;
+
+#[tokio::test]
+async fn labels_are_known_whichever_policy_asks_for_them() {
+    let store = Arc::new(Memory::default());
+    let node = add_node(&store, "n1");
+    store.put(node, vec![(native(), pod())]);
+    let (query, policy) = with(&store, &[], vec![agent("a", label("app", "falcon"))]);
+    until(&query, &["a n1 NATIVE"]).await;
+    let change = |agents| *policy.0.lock().expect("no test panics meanwhile") = mandated(agents);
+    change(vec![agent("b", label("app", "other"))]);
+    until(&query, &["b n1 MISSING"]).await;
+    change(vec![
+        agent("c", label("app", "fal*")),
+        agent("d", label("team", "*")),
+    ]);
+    until(&query, &["c n1 NATIVE", "d n1 MISSING"]).await;
+    let mut with_team = pod();
+    with_team.labels.insert("team".to_owned(), "sec".to_owned());
+    store.put(node, vec![(native(), with_team)]);
+    until(&query, &["c n1 NATIVE", "d n1 NATIVE"]).await;
+    store.end(node, native().key.id());
+    until(&query, &["c n1 MISSING", "d n1 MISSING"]).await;
+}
+
+#[tokio::test]
+async fn what_happened_is_seen_before_and_after_the_first_look() {
+    let store = Arc::new(Memory::default());
+    let death = |key: FactKey| Event {
+        time: SystemTime::now(),
+        kind: EventKind::IllegalInstruction,
+        pid: 1,
+        comm: "falcon".to_owned(),
+        key,
+        errno: 0,
+        count: 1,
+        instruction: Some(IllegalInstruction {
+            origin: Origin::Cpu,
+            code: 2,
+            sender: None,
+            address: 0,
+            bytes: vec![0, 0, 0, 0],
+            mnemonic: Some("ptrue".to_owned()),
+            extension: Some("SVE".to_owned()),
+            cpu_has: Some(false),
+            module: None,
+            offset: None,
+        }),
+    };
+    let nodes = ["n1", "n2", "n3"].map(|name| {
+        let node = add_node(&store, name);
+        store.put(node, vec![(native(), pod())]);
+        node
+    });
+    store.tell(nodes[0], death(native().key), pod());
+    let (query, _) = with(&store, &[], vec![agent("a", namespace("falcon"))]);
+    until(&query, &["a n1 FAILING", "a n2 NATIVE", "a n3 NATIVE"]).await;
+    store.tell(nodes[1], death(native().key), pod());
+    // Of somebody else.
+    store.tell(nodes[2], death(native().key), Identity::default());
+    until(&query, &["a n1 FAILING", "a n2 FAILING", "a n3 NATIVE"]).await;
+    let looping = Identity {
+        attempt: 9,
+        last_exit: Some(LastExit {
+            code: 1,
+            reason: "Error".to_owned(),
+        }),
+        ..pod()
+    };
+    store.put(nodes[2], vec![(native(), looping)]);
+    until(&query, &["a n1 FAILING", "a n2 FAILING", "a n3 FAILING"]).await;
+    let rows = ask(&query, v1::GetCoverageRequest::default()).await.rows;
+    let reasons: Vec<_> = rows.iter().map(|row| row.reason.as_str()).collect();
+    let sve = "died of SIGILL: needs SVE, this CPU has none";
+    let looping = "crash loop: started again 9 times, last exit code 1 (Error)";
+    assert_eq!(reasons, [sve, sve, looping]);
+    let row = &rows[0];
+    assert_eq!(
+        (
+            row.namespace.as_str(),
+            row.pod.as_str(),
+            row.binary.as_str()
+        ),
+        ("falcon", "falcon-x7", "/falcon")
+    );
+}
+
+#[tokio::test]
+async fn what_changed_is_told_once() {
+    let store = Arc::new(Memory::default());
+    let node = add_node(&store, "n1");
+    store.put(node, vec![(native(), pod())]);
+    let certified = words::version("7.18").expect("a tag");
+    let falcon = Agent {
+        certified: Some([(Arch::Amd64, vec![certified])].into()),
+        ..agent("falcon", namespace("falcon"))
+    };
+    let (query, policy) = with(&store, &["n1", "n2"], vec![falcon]);
+    let place = |agent: &str, node: &str| Place {
+        agent: agent.to_owned(),
+        cluster: "c".to_owned(),
+        node: node.to_owned(),
+    };
+    let noted = vec![
+        (place("falcon", "n1"), Status::Native),
+        (place("gone", "n1"), Status::Missing),
+    ];
+    let mut known = Known::new(noted);
+    let next = async |known: &mut Known| {
+        let begun = Instant::now();
+        loop {
+            let (now, changes) = query
+                .coverage_changes(std::mem::take(known))
+                .await
+                .expect("a look");
+            *known = now;
+            let mut told: Vec<_> = changes
+                .into_iter()
+                .map(|change| (change.place, change.was, change.is))
+                .collect();
+            told.sort();
+            if !told.is_empty() || begun.elapsed() > Duration::from_secs(2) {
+                return told;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    assert_eq!(
+        next(&mut known).await,
+        [
+            (place("falcon", "n2"), None, Some(Status::Unknown)),
+            (place("gone", "n1"), Some(Status::Missing), None),
+        ]
+    );
+    assert_eq!(next(&mut known).await, []);
+    let mut other = pod();
+    other.image = "r/falcon:7.19".to_owned();
+    store.put(node, vec![(native(), other)]);
+    let n1 = || place("falcon", "n1");
+    let uncertified = Some(Status::Uncertified);
+    assert_eq!(
+        next(&mut known).await,
+        [(n1(), Some(Status::Native), uncertified)]
+    );
+    // Without a change of the node.
+    *policy.0.lock().expect("no test panics meanwhile") =
+        mandated(vec![agent("falcon", namespace("falcon"))]);
+    assert_eq!(
+        next(&mut known).await,
+        [(n1(), uncertified, Some(Status::Native))]
+    );
+}
