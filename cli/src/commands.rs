@@ -1,6 +1,7 @@
 //! What each command asks and prints.
 
 mod batch;
+mod cost;
 mod doctor;
 mod events;
 mod facts;
@@ -62,6 +63,7 @@ async fn ask(connection: &Connection, output: Output, question: Question) -> Res
         Question::Emulated(args) => facts::emulated(&client, output, &args).await,
         Question::Facts(args) => facts::facts(&client, output, &args).await,
         Question::Summary(args) => summary::summary(&client, output, &args).await,
+        Question::Cost(args) => cost::cost(&client, output, &args).await,
         Question::Findings(args) => findings::findings(&client, output, &args).await,
         Question::Events(args) => events::events(&client, output, &args).await,
         Question::Images(args) => images::images(&client, output, &args).await,

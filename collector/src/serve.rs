@@ -19,7 +19,7 @@ use crate::accept::{self, Door};
 use crate::args::{Args, StoreUrl};
 use crate::auth::layer::Roles;
 use crate::auth::{self, Auth, AuthError};
-use crate::fleet::{self, Nodes, NodesError};
+use crate::fleet::{self, Nodes, NodesError, machines};
 use crate::ingest::gate::Room;
 use crate::ingest::{Ingest, Rules};
 use crate::refusals::Refusals;
@@ -238,11 +238,12 @@ pub async fn serve<S: Store>(
         shutdown.clone(),
     );
     let agents = AgentIngestServer::new(ingest.clone());
+    let expected = fleet::start(nodes, over.clone()).await?;
     let asked = archtrace_query::Settings {
         store_name,
         heartbeat_interval,
         server: known,
-        expected: fleet::start(nodes, over.clone()).await?,
+        expected: Arc::clone(&expected),
         idle: None,
         shutdown: shutdown.clone(),
     };
@@ -316,6 +317,7 @@ pub async fn serve<S: Store>(
             }
             error = store.failed() => Err(Failure::Store(error)),
             () = retention::run(&*store, keep) => Ok(()),
+            () = machines::run(&*store, &*expected) => Ok(()),
         };
         over.cancel();
         ended

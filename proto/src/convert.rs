@@ -24,7 +24,9 @@ pub use node::{
     decode_handler, decode_health, decode_node, decode_preflight, encode_handler, encode_health,
     encode_node, encode_preflight,
 };
-pub use query::{decode_dimensions, decode_event_update, decode_fact_update};
+pub use query::{
+    decode_cost_dimensions, decode_dimensions, decode_event_update, decode_fact_update,
+};
 
 use std::fmt;
 use std::str::FromStr;

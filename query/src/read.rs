@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use archtrace_facts::arch::Arch;
+use archtrace_facts::cost::{CostDimension, CostPart, Span};
 use archtrace_facts::fact::FactId;
 use archtrace_facts::fleet::{FleetImage, NodeEvent, NodeFact, NodeStatus, Totals};
 use archtrace_facts::select::Selection;
@@ -46,6 +47,13 @@ pub trait Read: Send + Sync + 'static {
         &self,
         nodes: Vec<(NodeId, Version)>,
     ) -> impl Answer<Vec<(NodeId, Version, NodeEvent)>>;
+
+    /// CPU time that emulation used, the largest sums first; `None` from whoever does not keep it, as an
+    /// agent does not.
+    fn cost(&self, query: CostQuery) -> impl Answer<Option<Vec<CostPart>>> {
+        let _ = query;
+        async { Ok(None) }
+    }
 }
 
 /// What the methods return.
@@ -161,6 +169,26 @@ pub struct EventCursor {
     /// Which change of the node's brought it. No part of the order, and of no meaning in
     /// [`EventQuery::after`]: whoever lists what was and then follows what comes tells both apart by it.
     pub version: Version,
+}
+
+/// Which CPU time, and how it is summed up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CostQuery {
+    /// One sum for each combination, and for each kind of machine.
+    pub by: Vec<CostDimension>,
+    /// When it was used.
+    pub span: Span,
+    /// Names of clusters; of these and those below one has to match, all do if there is none. `*` stands
+    /// for any characters.
+    pub clusters: Vec<String>,
+    /// Names of nodes.
+    pub nodes: Vec<String>,
+    /// Namespaces.
+    pub namespaces: Vec<String>,
+    /// Workloads, as [`CostDimension::Workload`] tells them.
+    pub workloads: Vec<String>,
+    /// At most this many sums.
+    pub limit: u32,
 }
 
 /// Which nodes.

@@ -1,6 +1,7 @@
 //! Answers questions: checks them, asks whoever knows, cuts the answer into pages.
 
 mod ask;
+mod cost;
 mod events;
 mod facts;
 mod findings;
@@ -218,6 +219,15 @@ impl<S: Read> v1::query_server::Query for Query<S> {
         request: Request<v1::ListImagesRequest>,
     ) -> Result<Response<v1::ListImagesResponse>, Status> {
         images::list(&self.inner, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn get_cost(
+        &self,
+        request: Request<v1::GetCostRequest>,
+    ) -> Result<Response<v1::GetCostResponse>, Status> {
+        cost::cost(&self.inner, request.into_inner())
             .await
             .map(Response::new)
     }

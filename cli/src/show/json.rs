@@ -1,6 +1,7 @@
 //! One object a line. The order of the fields is that of the structs; fields are only ever added,
 //! at the end.
 
+mod cost;
 mod coverage;
 mod events;
 mod facts;
@@ -13,6 +14,7 @@ mod status;
 mod stream;
 mod summary;
 
+pub(super) use cost::cost;
 pub(super) use coverage::Covered;
 pub(super) use events::event;
 pub(super) use facts::fact;

@@ -1,5 +1,6 @@
 //! Tables for people, without lines: easy to read, easy to cut columns out of.
 
+mod cost;
 mod events;
 mod facts;
 mod findings;
@@ -10,6 +11,7 @@ mod scan;
 mod status;
 mod summary;
 
+pub(super) use cost::cost;
 pub(super) use events::{events, events_wide, more_events, more_events_wide};
 pub(super) use facts::{changes, changes_wide, facts, facts_wide};
 pub(super) use findings::{findings, findings_wide};

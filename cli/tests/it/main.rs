@@ -2,6 +2,7 @@
 
 mod agree;
 mod answers;
+mod cost;
 mod failures;
 mod program;
 mod records;

@@ -10,6 +10,7 @@
 
 mod apply;
 mod connect;
+mod cost;
 mod errors;
 mod events;
 mod expire;
@@ -29,12 +30,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use archtrace_facts::fleet::{FleetImage, NodeEvent, NodeFact, NodeStatus, Totals};
+use archtrace_facts::cost::CostPart;
+use archtrace_facts::fleet::{FleetImage, Machine, NodeEvent, NodeFact, NodeStatus, Totals};
 use archtrace_facts::report::{EventBatch, Hello};
 use archtrace_query::Read;
 use archtrace_query::read::{
-    EventCursor, EventQuery, FactChange, FactCursor, FactQuery, Head, ImageCursor, ImageQuery,
-    NodeQuery, Version,
+    CostQuery, EventCursor, EventQuery, FactChange, FactCursor, FactQuery, Head, ImageCursor,
+    ImageQuery, NodeQuery, Version,
 };
 use tokio::time::{Instant, sleep};
 
@@ -158,6 +160,15 @@ impl Store for PostgresStore {
             .await
     }
 
+    async fn note_machines(&self, machines: Vec<(NodeId, Machine)>) -> Result<(), StoreError> {
+        if machines.is_empty() {
+            return Ok(());
+        }
+        self.database
+            .change("note what machines nodes are", cost::NoteMachines(machines))
+            .await
+    }
+
     /// Never: whatever keeps the database away may end.
     async fn failed(&self) -> StoreError {
         std::future::pending().await
@@ -204,5 +215,9 @@ impl Read for PostgresStore {
         nodes: Vec<(NodeId, Version)>,
     ) -> Result<Vec<(NodeId, Version, NodeEvent)>, StoreError> {
         read::events_since(&self.database, &nodes).await
+    }
+
+    async fn cost(&self, query: CostQuery) -> Result<Option<Vec<CostPart>>, StoreError> {
+        cost::list(&self.database, &query).await.map(Some)
     }
 }

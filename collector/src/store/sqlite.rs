@@ -5,6 +5,7 @@
 //! Group commit makes up for its price: one sync serves everybody who is waiting.
 
 mod changes;
+mod cost;
 mod events;
 mod expire;
 mod nodes;
@@ -21,13 +22,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use archtrace_facts::fleet::{FleetImage, NodeEvent, NodeFact, NodeStatus, Totals};
+use archtrace_facts::cost::CostPart;
+use archtrace_facts::fleet::{FleetImage, Machine, NodeEvent, NodeFact, NodeStatus, Totals};
 use archtrace_facts::report::{EventBatch, Hello};
 
 use archtrace_query::Read;
 use archtrace_query::read::{
-    EventCursor, EventQuery, FactChange, FactCursor, FactQuery, Head, ImageCursor, ImageQuery,
-    NodeQuery, Version,
+    CostQuery, EventCursor, EventQuery, FactChange, FactCursor, FactQuery, Head, ImageCursor,
+    ImageQuery, NodeQuery, Version,
 };
 
 use super::sql::{self, Dialect};
@@ -125,6 +127,14 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn note_machines(&self, machines: Vec<(NodeId, Machine)>) -> Result<(), StoreError> {
+        self.writer
+            .run("note what machines nodes are", move |db| {
+                Ok(cost::note_machines(db, &machines)?)
+            })
+            .await
+    }
+
     async fn failed(&self) -> StoreError {
         self.writer.ended().await
     }
@@ -191,6 +201,15 @@ impl Read for SqliteStore {
     ) -> Result<Vec<(NodeId, Version, NodeEvent)>, StoreError> {
         self.readers
             .run("list new events", move |db| changes::events(db, &nodes))
+            .await
+    }
+
+    async fn cost(&self, query: CostQuery) -> Result<Option<Vec<CostPart>>, StoreError> {
+        self.readers
+            .run("sum up costs", move |db| {
+                let statement = sql::list_cost(Dialect::Sqlite, &query);
+                rows::query(db, &statement, |row| sql::read_cost(row, &query.by)).map(Some)
+            })
             .await
     }
 }

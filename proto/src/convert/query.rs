@@ -1,10 +1,12 @@
 //! `query.proto`: what is asked of a collector and what it answers.
 
+mod cost;
 mod found;
 mod select;
 mod stream;
 mod summary;
 
+pub use cost::decode_cost_dimensions;
 pub use stream::{decode_event_update, decode_fact_update};
 pub use summary::decode_dimensions;
 

@@ -359,7 +359,7 @@ async fn since(
 }
 
 /// Reads rows; one that does not read fails the whole answer.
-fn read<T>(
+pub(super) fn read<T>(
     db: &Database,
     what: &'static str,
     rows: &[Row],
