@@ -1,6 +1,7 @@
 //! Options, and which exit code says what.
 
 mod auth;
+mod export;
 mod nodes;
 mod store;
 
@@ -14,6 +15,7 @@ use clap::{Parser, Subcommand};
 use crate::serve::Settings;
 use crate::store::Keep;
 pub use auth::{AuthArgs, JwksAt};
+pub use export::ExportArgs;
 pub use nodes::NodesArgs;
 use store::StoreParser;
 pub use store::StoreUrl;
@@ -35,6 +37,9 @@ Examples:
   archtrace-collector --store 'postgres://archtrace@db.example/archtrace' \\
       --store-password-file /run/secrets/db …
       For a fleet beyond one machine: several collectors over one database.
+  archtrace-collector --export-otlp http://otel-collector:4317 --export-ocsf /var/log/archtrace.json \\
+      --export-state /var/lib/archtrace …
+      Events go to an OpenTelemetry collector as logs, and to a file as findings in OCSF.
   archtrace-collector --listen 0.0.0.0:50061 --insecure-plaintext
       For other machines, without encryption: only in a network that you trust.
 
@@ -49,7 +54,8 @@ Exit codes:
   3  it cannot listen on the address
   4  it cannot open the store
   5  certificates or keys of tokens cannot be used
-  6  the list of nodes cannot be read";
+  6  the list of nodes cannot be read
+  8  an export cannot begin";
 
 /// Takes what archtrace agents report, keeps it, and answers questions about all nodes.
 #[derive(Clone, Debug, Parser)]
@@ -175,6 +181,10 @@ pub struct Args {
     /// Who peers are.
     #[command(flatten)]
     pub auth: AuthArgs,
+
+    /// Where events are passed on to.
+    #[command(flatten)]
+    pub exports: ExportArgs,
 }
 
 /// Something else than running.
@@ -230,6 +240,7 @@ impl Args {
             },
             auth: self.auth.options(),
             nodes: self.nodes.nodes(),
+            exports: self.exports.options(),
         }
     }
 }

@@ -12,6 +12,7 @@
 //! | [`auth`] | who peers are, and what they may do |
 //! | [`fleet`] | which nodes should report |
 //! | `ending` | ends answers that would go on for ever |
+//! | [`exports`] | which exports there are, and what they could not pass on in time |
 //! | [`ingest`] | one stream per agent: order, acknowledgements, resynchronisation |
 //! | [`refusals`] | what was refused, counted by reason and logged once |
 //! | `retention` | lets the store forget what is old |
@@ -26,6 +27,7 @@ mod accept;
 pub mod args;
 pub mod auth;
 mod ending;
+pub mod exports;
 pub mod fleet;
 pub mod ingest;
 mod limiter;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use archtrace_export::Progress;
 use archtrace_proto::FILE_DESCRIPTOR_SET;
 use archtrace_proto::v1::agent_ingest_server::AgentIngestServer;
 use archtrace_proto::v1::query_server::QueryServer;
@@ -19,6 +20,7 @@ use crate::accept::{self, Door};
 use crate::args::{Args, StoreUrl};
 use crate::auth::layer::Roles;
 use crate::auth::{self, Auth, AuthError};
+use crate::exports::{self, ExportError, Exports};
 use crate::fleet::{self, Nodes, NodesError, machines};
 use crate::ingest::gate::Room;
 use crate::ingest::{Ingest, Rules};
@@ -69,6 +71,8 @@ pub struct Settings {
     pub auth: Option<auth::Options>,
     /// Which nodes should report.
     pub nodes: Nodes,
+    /// Where events are passed on to.
+    pub exports: exports::Options,
 }
 
 impl Settings {
@@ -88,6 +92,7 @@ impl Settings {
             },
             auth: None,
             nodes: Nodes::Seen,
+            exports: exports::Options::default(),
         }
     }
 }
@@ -97,6 +102,7 @@ impl Settings {
 struct Known {
     authenticated: bool,
     refusals: Arc<Refusals>,
+    exports: Vec<Arc<Progress>>,
 }
 
 impl archtrace_query::Server for Known {
@@ -105,7 +111,9 @@ impl archtrace_query::Server for Known {
     }
 
     fn refusals(&self) -> Vec<(String, u64)> {
-        self.refusals.counts()
+        let mut counts = self.refusals.counts();
+        counts.extend(exports::troubles(&self.exports));
+        counts
     }
 }
 
@@ -132,6 +140,12 @@ pub enum Failure {
     /// The list of nodes cannot be read.
     #[error(transparent)]
     Nodes(#[from] NodesError),
+    /// An export cannot begin.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// An export has ended.
+    #[error("an export ended: {0}")]
+    Exporting(String),
     /// The server ended.
     #[error("the server failed: {0}")]
     Server(#[from] tonic::transport::Error),
@@ -145,11 +159,12 @@ impl Failure {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Server(_) | Self::Reflection(_) | Self::Store(_) => 1,
+            Self::Server(_) | Self::Reflection(_) | Self::Store(_) | Self::Exporting(_) => 1,
             Self::Listen { .. } => 3,
             Self::Open(_) => 4,
             Self::Auth(_) => 5,
             Self::Nodes(_) => 6,
+            Self::Export(_) => 8,
         }
     }
 }
@@ -212,6 +227,7 @@ pub async fn serve<S: Store>(
         keep,
         auth,
         nodes,
+        exports,
     } = settings;
     // What runs beside the server ends when this does.
     let over = CancellationToken::new();
@@ -222,9 +238,12 @@ pub async fn serve<S: Store>(
     };
     let store = Arc::new(store);
     let refusals: Arc<Refusals> = Arc::default();
+    let mut exports = Exports::start(&exports, &store, &store_name)?;
+    let exported = exports.progress();
     let known = Arc::new(Known {
         authenticated: auth.is_some(),
         refusals: Arc::clone(&refusals),
+        exports: exported.clone(),
     });
     let rules = Rules {
         heartbeat_interval,
@@ -316,7 +335,8 @@ pub async fn serve<S: Store>(
                 Ok(())
             }
             error = store.failed() => Err(Failure::Store(error)),
-            () = retention::run(&*store, keep) => Ok(()),
+            () = retention::run(&*store, keep, &exported) => Ok(()),
+            what = exports.ended() => Err(Failure::Exporting(what)),
             () = machines::run(&*store, &*expected) => Ok(()),
         };
         over.cancel();

@@ -16,6 +16,7 @@ use archtrace_facts::image::Image;
 use archtrace_facts::node::{Health, Preflight};
 use archtrace_facts::report::{EventBatch, Hello, Owner};
 use archtrace_query::Read;
+use archtrace_query::read::EventPlace;
 pub use archtrace_query::read::{Answer, NodeId, StoreError};
 
 /// Keeps what agents report. Whoever implements it passes the conformance tests.
@@ -67,6 +68,14 @@ pub trait Store: Read {
     ///
     /// Sums over all time (losses, gaps) stay; those over what is stored go down.
     fn expire(&self, keep: Keep, now: SystemTime) -> impl Answer<u64>;
+
+    /// How many events, losses and changes of handlers of these nodes come after the place given for each,
+    /// and are older than `before`.
+    fn count_events_after(
+        &self,
+        nodes: Vec<(NodeId, EventPlace)>,
+        before: SystemTime,
+    ) -> impl Answer<u64>;
 
     /// Ends when the store can no longer be written to at all; then the process should end too.
     fn failed(&self) -> impl Future<Output = StoreError> + Send;

@@ -13,6 +13,7 @@ mod connect;
 mod cost;
 mod errors;
 mod events;
+mod events_after;
 mod expire;
 mod facts;
 mod images;
@@ -35,8 +36,8 @@ use archtrace_facts::fleet::{FleetImage, Machine, NodeEvent, NodeFact, NodeStatu
 use archtrace_facts::report::{EventBatch, Hello};
 use archtrace_query::Read;
 use archtrace_query::read::{
-    CostQuery, EventCursor, EventQuery, FactChange, FactCursor, FactQuery, Head, ImageCursor,
-    ImageQuery, NodeQuery, Version,
+    CostQuery, EventCursor, EventPlace, EventQuery, FactChange, FactCursor, FactQuery, Head,
+    ImageCursor, ImageQuery, NodeQuery, Version,
 };
 use tokio::time::{Instant, sleep};
 
@@ -169,6 +170,14 @@ impl Store for PostgresStore {
             .await
     }
 
+    async fn count_events_after(
+        &self,
+        nodes: Vec<(NodeId, EventPlace)>,
+        before: SystemTime,
+    ) -> Result<u64, StoreError> {
+        events_after::count(&self.database, &nodes, before).await
+    }
+
     /// Never: whatever keeps the database away may end.
     async fn failed(&self) -> StoreError {
         std::future::pending().await
@@ -215,6 +224,14 @@ impl Read for PostgresStore {
         nodes: Vec<(NodeId, Version)>,
     ) -> Result<Vec<(NodeId, Version, NodeEvent)>, StoreError> {
         read::events_since(&self.database, &nodes).await
+    }
+
+    async fn events_after(
+        &self,
+        nodes: Vec<(NodeId, EventPlace)>,
+        limit: u32,
+    ) -> Result<Vec<(NodeId, EventPlace, NodeEvent)>, StoreError> {
+        events_after::list(&self.database, &nodes, limit).await
     }
 
     async fn cost(&self, query: CostQuery) -> Result<Option<Vec<CostPart>>, StoreError> {

@@ -28,8 +28,8 @@ use archtrace_facts::report::{EventBatch, Hello};
 
 use archtrace_query::Read;
 use archtrace_query::read::{
-    CostQuery, EventCursor, EventQuery, FactChange, FactCursor, FactQuery, Head, ImageCursor,
-    ImageQuery, NodeQuery, Version,
+    CostQuery, EventCursor, EventPlace, EventQuery, FactChange, FactCursor, FactQuery, Head,
+    ImageCursor, ImageQuery, NodeQuery, Version,
 };
 
 use super::sql::{self, Dialect};
@@ -135,6 +135,18 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn count_events_after(
+        &self,
+        nodes: Vec<(NodeId, EventPlace)>,
+        before: SystemTime,
+    ) -> Result<u64, StoreError> {
+        self.readers
+            .run("count events", move |db| {
+                Ok(changes::count_events_after(db, &nodes, before)?)
+            })
+            .await
+    }
+
     async fn failed(&self) -> StoreError {
         self.writer.ended().await
     }
@@ -201,6 +213,18 @@ impl Read for SqliteStore {
     ) -> Result<Vec<(NodeId, Version, NodeEvent)>, StoreError> {
         self.readers
             .run("list new events", move |db| changes::events(db, &nodes))
+            .await
+    }
+
+    async fn events_after(
+        &self,
+        nodes: Vec<(NodeId, EventPlace)>,
+        limit: u32,
+    ) -> Result<Vec<(NodeId, EventPlace, NodeEvent)>, StoreError> {
+        self.readers
+            .run("list new events", move |db| {
+                changes::events_after(db, nodes, limit)
+            })
             .await
     }
 

@@ -17,7 +17,7 @@ mod selecting;
 mod selections;
 
 pub(crate) use changes::{
-    changes_are_found_by_version, names_that_come_late_are_changes,
+    changes_are_found_by_version, events_are_found_by_place, names_that_come_late_are_changes,
     what_changes_nothing_is_no_change,
 };
 pub(crate) use cost::{
@@ -114,6 +114,7 @@ macro_rules! conforms {
                 what_nobody_needs_goes_along;
             two:
                 changes_are_found_by_version,
+                events_are_found_by_place,
                 names_that_come_late_are_changes,
                 what_changes_nothing_is_no_change,
                 who_attached_last_may_change;
