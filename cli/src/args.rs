@@ -3,6 +3,7 @@
 mod ask;
 mod conditions;
 mod connection;
+mod cost;
 mod scan;
 
 pub(crate) use ask::{
@@ -11,6 +12,7 @@ pub(crate) use ask::{
 };
 pub(crate) use conditions::Conditions;
 pub(crate) use connection::Connection;
+pub(crate) use cost::CostArgs;
 pub(crate) use scan::{ScanArgs, is_scan};
 
 use clap::builder::styling::Styles;
@@ -21,6 +23,7 @@ Examples:
   archtrace emulated                     what ran emulated in the last 24 h, on all nodes
   archtrace emulated --running           only what does so now
   archtrace summary --by workload,arch   how many of what, and on how many nodes
+  archtrace cost --since 7d              what CPU time emulation used, by workload
   archtrace findings --severity high     what somebody should act on
   archtrace events --follow              what happens from now on
   archtrace facts --mode emulated,failed --arch arm64 -o json | jq .binary

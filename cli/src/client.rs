@@ -10,8 +10,9 @@ pub(crate) use agents::Agents;
 pub(crate) use connect::Peer;
 pub(crate) use streams::Updates;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use archtrace_facts::cost::{Cost, CostDimension};
 use archtrace_facts::fleet::{
     Coverage, Dimension, FleetFinding, FleetImage, NodeEvent, NodeFact, NodeStatus, ServerStatus,
     Summary,
@@ -48,6 +49,20 @@ pub(crate) struct Client {
 pub(crate) struct Answer<T> {
     pub(crate) told: T,
     pub(crate) coverage: Coverage,
+}
+
+/// What [`Client::cost`] asks.
+#[derive(Debug)]
+pub(crate) struct CostQuestion<'a> {
+    pub(crate) since: Option<SystemTime>,
+    pub(crate) until: Option<SystemTime>,
+    pub(crate) by: &'a [CostDimension],
+    /// At most so many rows; all if there is no limit.
+    pub(crate) limit: Option<u16>,
+    pub(crate) clusters: &'a [String],
+    pub(crate) nodes: &'a [String],
+    pub(crate) namespaces: &'a [String],
+    pub(crate) workloads: &'a [String],
 }
 
 impl Client {
@@ -175,6 +190,36 @@ impl Client {
         });
         let mut query = self.query.clone();
         let mut answer = self.answer(query.summarize_facts(request)).await?;
+        let coverage = self.coverage(answer.coverage.take())?;
+        let told = self.read(answer)?;
+        Ok(Answer { told, coverage })
+    }
+
+    /// What emulation costs.
+    pub(crate) async fn cost(&self, question: &CostQuestion<'_>) -> Result<Answer<Cost>, Failure> {
+        let CostQuestion {
+            since,
+            until,
+            by,
+            limit,
+            clusters,
+            nodes,
+            namespaces,
+            workloads,
+        } = question;
+        let by = by.iter().map(|by| v1::CostDimension::from(*by).into());
+        let request = self.request(v1::GetCostRequest {
+            since: since.map(Into::into),
+            until: until.map(Into::into),
+            group_by: by.collect(),
+            clusters: clusters.to_vec(),
+            nodes: nodes.to_vec(),
+            namespaces: namespaces.to_vec(),
+            workloads: workloads.to_vec(),
+            max_rows: limit.unwrap_or_default().into(),
+        });
+        let mut query = self.query.clone();
+        let mut answer = self.answer(query.get_cost(request)).await?;
         let coverage = self.coverage(answer.coverage.take())?;
         let told = self.read(answer)?;
         Ok(Answer { told, coverage })

@@ -2,6 +2,7 @@
 
 mod batch;
 mod coverage;
+mod cost;
 mod doctor;
 mod events;
 mod facts;
@@ -70,6 +71,7 @@ async fn ask(
         Question::Emulated(args) => facts::emulated(&client, output, &args).await,
         Question::Facts(args) => facts::facts(&client, output, &args).await,
         Question::Summary(args) => summary::summary(&client, output, &args).await,
+        Question::Cost(args) => cost::cost(&client, output, &args).await,
         Question::Findings(args) => findings::findings(&client, output, &args).await,
         Question::Events(args) => events::events(&client, output, &args).await,
         Question::Images(args) => images::images(&client, output, &args).await,

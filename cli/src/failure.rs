@@ -36,6 +36,8 @@ pub(crate) enum Failure {
     Answer { peer: Peer, reason: ConvertError },
     #[error("{name}: {reason}")]
     Option { name: &'static str, reason: String },
+    #[error("{place}: {what}; archtrace cost --help shows what a price table looks like")]
+    Prices { place: String, what: String },
     #[error("this machine cannot be watched: {0}")]
     Machine(#[from] AgentError),
     #[error("-o sarif is for archtrace scan only; this command prints table, wide or json")]
@@ -61,7 +63,7 @@ impl Failure {
         match self {
             Self::Unreachable { .. } | Self::Late { .. } => 3.into(),
             Self::Denied { .. } => 4.into(),
-            Self::Format | Self::Option { .. } => 2.into(),
+            Self::Format | Self::Option { .. } | Self::Prices { .. } => 2.into(),
             // As shells tell of a signal.
             Self::Interrupted(signal) => signal.saturating_add(128).into(),
             Self::Refused { .. } | Self::Answer { .. } | Self::Machine(_) | Self::Output(_) => {

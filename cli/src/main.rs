@@ -8,6 +8,7 @@ mod args;
 mod client;
 mod commands;
 mod failure;
+mod prices;
 mod show;
 mod since;
 

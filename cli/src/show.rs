@@ -1,5 +1,6 @@
 //! Answers as text: tables for people, lines of JSON for programs.
 
+mod cost;
 mod coverage;
 pub(crate) mod human;
 mod json;
@@ -9,11 +10,13 @@ pub(crate) mod scan;
 mod table;
 mod words;
 
+pub(crate) use cost::{Pricing, unpriced};
 pub(crate) use coverage::warnings;
 pub(crate) use live::{EventLines, FactLines};
 
 use std::fmt::Write as _;
 
+use archtrace_facts::cost::{Cost, CostDimension};
 use archtrace_facts::fleet::{
     Dimension, FleetFinding, FleetImage, NodeEvent, NodeFact, NodeStatus, ServerStatus, Summary,
 };
@@ -104,6 +107,23 @@ pub(crate) fn summary(answer: &Answer<Summary>, by: &[Dimension], output: Output
             lines(rows.map(|row| json::Covered::new(row, coverage)))
         }
         Output::Wide | Output::Table => table::summary(told, by, coverage),
+    }
+}
+
+pub(crate) fn cost(
+    answer: &Answer<Cost>,
+    by: &[CostDimension],
+    pricing: Pricing<'_>,
+    output: Output,
+) -> String {
+    let Answer { told, coverage } = answer;
+    match output {
+        Output::Json => {
+            let rows = told.rows.iter();
+            let rows = rows.map(|row| json::cost(told, row, by, pricing));
+            lines(rows.map(|row| json::Covered::new(row, coverage)))
+        }
+        Output::Wide | Output::Table => table::cost(told, by, coverage, pricing),
     }
 }
 

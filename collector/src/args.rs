@@ -1,6 +1,7 @@
 //! Options, and which exit code says what.
 
 mod auth;
+mod export;
 mod nodes;
 mod store;
 
@@ -14,6 +15,7 @@ use clap::{Parser, Subcommand};
 use crate::serve::Settings;
 use crate::store::Keep;
 pub use auth::{AuthArgs, JwksAt};
+pub use export::ExportArgs;
 pub use nodes::NodesArgs;
 use store::StoreParser;
 pub use store::StoreUrl;
@@ -37,6 +39,9 @@ Examples:
       For a fleet beyond one machine: several collectors over one database.
   archtrace-collector check-policy policy.yaml && archtrace-collector --policy policy.yaml …
       For archtrace coverage: which agents have to run, where, and in which versions.
+  archtrace-collector --export-otlp http://otel-collector:4317 --export-ocsf /var/log/archtrace.json \\
+      --export-state /var/lib/archtrace …
+      Events go to an OpenTelemetry collector as logs, and to a file as findings in OCSF.
   archtrace-collector --listen 0.0.0.0:50061 --insecure-plaintext
       For other machines, without encryption: only in a network that you trust.
 
@@ -52,7 +57,8 @@ Exit codes:
   4  it cannot open the store
   5  certificates or keys of tokens cannot be used
   6  the list of nodes cannot be read
-  7  the policy cannot be read, or says what no policy may say";
+  7  the policy cannot be read, or says what no policy may say
+  8  an export cannot begin";
 
 /// Takes what archtrace agents report, keeps it, and answers questions about all nodes.
 #[derive(Clone, Debug, Parser)]
@@ -184,6 +190,10 @@ pub struct Args {
     /// Who peers are.
     #[command(flatten)]
     pub auth: AuthArgs,
+
+    /// Where events are passed on to.
+    #[command(flatten)]
+    pub exports: ExportArgs,
 }
 
 /// Something else than running.
@@ -246,6 +256,7 @@ impl Args {
             auth: self.auth.options(),
             nodes: self.nodes.nodes(),
             policy: self.policy.clone(),
+            exports: self.exports.options(),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod file;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
+pub(crate) mod machines;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -15,6 +15,7 @@
 //! | `coverage` | notes how it is with them, and since when |
 //! | `watched` | a file that people change while the collector runs |
 //! | `ending` | ends answers that would go on for ever |
+//! | [`exports`] | which exports there are, and what they could not pass on in time |
 //! | [`ingest`] | one stream per agent: order, acknowledgements, resynchronisation |
 //! | [`refusals`] | what was refused, counted by reason and logged once |
 //! | `retention` | lets the store forget what is old |
@@ -30,6 +31,7 @@ pub mod args;
 pub mod auth;
 mod coverage;
 mod ending;
+pub mod exports;
 pub mod fleet;
 pub mod ingest;
 mod limiter;

@@ -1,11 +1,14 @@
 //! Lets the store forget what is old.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use archtrace_export::Progress;
 use tokio::time::sleep;
 use tracing::{debug, error, info};
 
-use crate::store::{Keep, Store};
+use crate::exports;
+use crate::store::{Keep, Store, StoreError};
 
 /// How often it looks: what is old may stay for so much longer.
 const EVERY: Duration = Duration::from_secs(300);
@@ -13,11 +16,11 @@ const EVERY: Duration = Duration::from_secs(300);
 /// Between two deletions, so that those who write come in between.
 const BREATH: Duration = Duration::from_millis(50);
 
-/// Runs for ever.
-pub(crate) async fn run<S: Store>(store: &S, keep: Keep) {
+/// Runs for ever. What `exports` have not passed on by then is counted.
+pub(crate) async fn run<S: Store>(store: &S, keep: Keep, exports: &[Arc<Progress>]) {
     let mut failing = false;
     loop {
-        match once(store, keep).await {
+        match once(store, keep, exports).await {
             Ok(0) => {
                 failing = false;
                 debug!("nothing is too old");
@@ -37,10 +40,20 @@ pub(crate) async fn run<S: Store>(store: &S, keep: Keep) {
     }
 }
 
-async fn once<S: Store>(store: &S, keep: Keep) -> Result<u64, crate::store::StoreError> {
+async fn once<S: Store>(
+    store: &S,
+    keep: Keep,
+    exports: &[Arc<Progress>],
+) -> Result<u64, StoreError> {
+    // One point in time, so that what is counted is what is deleted.
+    let now = SystemTime::now();
+    let before = now
+        .checked_sub(keep.events)
+        .unwrap_or(SystemTime::UNIX_EPOCH);
+    exports::count_skipped(store, exports, before).await?;
     let mut sum = 0_u64;
     loop {
-        let gone = store.expire(keep, SystemTime::now()).await?;
+        let gone = store.expire(keep, now).await?;
         if gone == 0 {
             return Ok(sum);
         }

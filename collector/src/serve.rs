@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use archtrace_export::Progress;
 use archtrace_proto::FILE_DESCRIPTOR_SET;
 use archtrace_proto::v1::agent_ingest_server::AgentIngestServer;
 use archtrace_proto::v1::query_server::QueryServer;
@@ -21,7 +22,8 @@ use crate::args::{Args, StoreUrl};
 use crate::auth::layer::Roles;
 use crate::auth::{self, Auth, AuthError};
 use crate::coverage;
-use crate::fleet::{self, Nodes, NodesError};
+use crate::exports::{self, ExportError, Exports};
+use crate::fleet::{self, Nodes, NodesError, machines};
 use crate::ingest::gate::Room;
 use crate::ingest::{Ingest, Rules};
 use crate::policy::{self, PolicyError};
@@ -74,6 +76,8 @@ pub struct Settings {
     pub nodes: Nodes,
     /// The file that says which agents have to run, if there is one.
     pub policy: Option<PathBuf>,
+    /// Where events are passed on to.
+    pub exports: exports::Options,
 }
 
 impl Settings {
@@ -94,6 +98,7 @@ impl Settings {
             auth: None,
             nodes: Nodes::Seen,
             policy: None,
+            exports: exports::Options::default(),
         }
     }
 }
@@ -103,6 +108,7 @@ impl Settings {
 struct Known {
     authenticated: bool,
     refusals: Arc<Refusals>,
+    exports: Vec<Arc<Progress>>,
 }
 
 impl archtrace_query::Server for Known {
@@ -111,7 +117,9 @@ impl archtrace_query::Server for Known {
     }
 
     fn refusals(&self) -> Vec<(String, u64)> {
-        self.refusals.counts()
+        let mut counts = self.refusals.counts();
+        counts.extend(exports::troubles(&self.exports));
+        counts
     }
 }
 
@@ -141,6 +149,12 @@ pub enum Failure {
     /// There is no policy where one was named.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// An export cannot begin.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// An export has ended.
+    #[error("an export ended: {0}")]
+    Exporting(String),
     /// The server ended.
     #[error("the server failed: {0}")]
     Server(#[from] tonic::transport::Error),
@@ -154,12 +168,13 @@ impl Failure {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Server(_) | Self::Reflection(_) | Self::Store(_) => 1,
+            Self::Server(_) | Self::Reflection(_) | Self::Store(_) | Self::Exporting(_) => 1,
             Self::Listen { .. } => 3,
             Self::Open(_) => 4,
             Self::Auth(_) => 5,
             Self::Nodes(_) => 6,
             Self::Policy(_) => 7,
+            Self::Export(_) => 8,
         }
     }
 }
@@ -223,6 +238,7 @@ pub async fn serve<S: Store>(
         auth,
         nodes,
         policy,
+        exports,
     } = settings;
     // What runs beside the server ends when this does.
     let over = CancellationToken::new();
@@ -235,9 +251,12 @@ pub async fn serve<S: Store>(
     let has_policy = matches!(mandates, Mandates::Of(_));
     let store = Arc::new(store);
     let refusals: Arc<Refusals> = Arc::default();
+    let mut exports = Exports::start(&exports, &store, &store_name)?;
+    let exported = exports.progress();
     let known = Arc::new(Known {
         authenticated: auth.is_some(),
         refusals: Arc::clone(&refusals),
+        exports: exported.clone(),
     });
     let rules = Rules {
         heartbeat_interval,
@@ -251,11 +270,12 @@ pub async fn serve<S: Store>(
         shutdown.clone(),
     );
     let agents = AgentIngestServer::new(ingest.clone());
+    let expected = fleet::start(nodes, over.clone()).await?;
     let asked = archtrace_query::Settings {
         store_name,
         heartbeat_interval,
         server: known,
-        expected: fleet::start(nodes, over.clone()).await?,
+        expected: Arc::clone(&expected),
         mandates,
         idle: None,
         shutdown: shutdown.clone(),
@@ -329,7 +349,9 @@ pub async fn serve<S: Store>(
                 Ok(())
             }
             error = store.failed() => Err(Failure::Store(error)),
-            () = retention::run(&*store, keep) => Ok(()),
+            () = retention::run(&*store, keep, &exported) => Ok(()),
+            what = exports.ended() => Err(Failure::Exporting(what)),
+            () = machines::run(&*store, &*expected) => Ok(()),
             () = coverage::run(query, Arc::clone(&store), shutdown.clone()), if has_policy => Ok(()),
         };
         over.cancel();

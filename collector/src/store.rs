@@ -12,10 +12,12 @@ use std::time::{Duration, SystemTime};
 use archtrace_facts::coverage::{Change, Place, Status};
 use archtrace_facts::digest::Digest;
 use archtrace_facts::fact::{Fact, FactId};
+use archtrace_facts::fleet::Machine;
 use archtrace_facts::image::Image;
 use archtrace_facts::node::{Health, Preflight};
 use archtrace_facts::report::{EventBatch, Hello, Owner};
 use archtrace_query::Read;
+use archtrace_query::read::EventPlace;
 pub use archtrace_query::read::{Answer, NodeId, StoreError};
 
 /// Keeps what agents report. Whoever implements it passes the conformance tests.
@@ -43,6 +45,9 @@ pub trait Store: Read {
     ) -> impl Answer<Applied>;
 
     /// Changes the node's facts, if they are at the revision that the delta starts from.
+    ///
+    /// What this, or a snapshot, adds to the CPU time of an emulated fact is noted by hour, as used evenly
+    /// since the store last held all that the agent had to tell: once, whatever is sent again.
     fn apply_delta(&self, lease: Lease, delta: Delta, now: SystemTime) -> impl Answer<Applied>;
 
     /// Appends records that are not there yet and counts the gaps between them. Returns the first
@@ -60,12 +65,25 @@ pub trait Store: Read {
     /// How it is noted with every mandated agent on every node.
     fn all_standings(&self) -> impl Answer<Vec<(Place, Status)>>;
 
+    /// Notes what machines nodes are, as the list of nodes says it: the last one told holds, and stays known
+    /// when the list names the node no more. Nodes that never reported are left out.
+    fn note_machines(&self, machines: Vec<(NodeId, Machine)>) -> impl Answer<()>;
+
     /// Deletes events older than `keep.events`, facts that ended longer ago than `keep.history`, how it
     /// was with agents until then, and what only these needed: some of them, so that writers never wait for long. Facts of a node that was
-    /// silent for that long end first. Returns how many rows it dealt with, 0 when there are no more.
+    /// silent for that long end first. CPU time of emulation goes with facts, and is kept by day from the
+    /// third day on. Returns how many rows it dealt with, 0 when there are no more.
     ///
     /// Sums over all time (losses, gaps) stay; those over what is stored go down.
     fn expire(&self, keep: Keep, now: SystemTime) -> impl Answer<u64>;
+
+    /// How many events, losses and changes of handlers of these nodes come after the place given for each,
+    /// and are older than `before`.
+    fn count_events_after(
+        &self,
+        nodes: Vec<(NodeId, EventPlace)>,
+        before: SystemTime,
+    ) -> impl Answer<u64>;
 
     /// Ends when the store can no longer be written to at all; then the process should end too.
     fn failed(&self) -> impl Future<Output = StoreError> + Send;
@@ -169,6 +187,7 @@ pub struct Beat {
 pub struct Keep {
     /// Events, losses and changes of handlers, from when they happened.
     pub events: Duration,
-    /// Facts that no agent keeps any more, from when they were last seen.
+    /// Facts that no agent keeps any more, from when they were last seen; and CPU time of emulation, from
+    /// when it was used.
     pub history: Duration,
 }

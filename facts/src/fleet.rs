@@ -2,11 +2,13 @@
 
 mod coverage;
 mod found;
+mod machine;
 mod stream;
 mod summary;
 
 pub use coverage::{Coverage, ExpectedNode, ExpectedNodes};
 pub use found::{FleetFinding, SubjectKind};
+pub use machine::Machine;
 pub use stream::{EventUpdate, FactUpdate, RemovedFact};
 pub use summary::{Dimension, Summary, SummaryRow};
 

@@ -23,6 +23,7 @@
 //! | [`tar`] | the blocks of a tar archive | names, kinds and sizes of its entries |
 //! | [`aggregate`] | kernel counters and verdicts | facts with counts and times, and what changed |
 //! | [`isa`] | the bytes of an instruction | its name, and the extensions it needs |
+//! | [`cost`] | emulated CPU time | by whom and when it was used, and what it was worth |
 //! | [`cpu`] | `/proc/cpuinfo` | which CPU it is, and whether it has an extension |
 //! | [`sigill`] | an illegal instruction | the sentence that a person needs |
 //! | [`zip`] | the end of a file | where the entries of an archive are |
@@ -40,6 +41,7 @@ pub mod arch;
 pub mod audit;
 pub mod binfmt;
 pub mod coverage;
+pub mod cost;
 pub mod cpu;
 pub mod digest;
 pub mod elf;

@@ -24,7 +24,10 @@ pub use node::{
     decode_handler, decode_health, decode_node, decode_preflight, encode_handler, encode_health,
     encode_node, encode_preflight,
 };
-pub use query::{decode_dimensions, decode_event_update, decode_fact_update, decode_totals};
+pub use query::{
+    decode_cost_dimensions, decode_dimensions, decode_event_update, decode_fact_update,
+    decode_totals,
+};
 
 use std::fmt;
 use std::str::FromStr;

@@ -12,7 +12,8 @@ use archtrace_facts::fleet::{
     SummaryRow,
 };
 use archtrace_proto::convert::{
-    ConvertError, decode_dimensions, decode_event_update, decode_fact_update, decode_totals,
+    ConvertError, decode_cost_dimensions, decode_dimensions, decode_event_update,
+    decode_fact_update, decode_totals,
 };
 use archtrace_proto::v1;
 use proptest::collection::vec;
@@ -61,6 +62,32 @@ prop_compose! {
         Coverage {
             reporting, stale, unknown, stale_nodes: names.clone(), unknown_nodes: names, source,
         }
+    }
+}
+
+prop_compose! {
+    fn share()(instance_type in text(), numbers: [u64; 2]) -> Share {
+        let [cpu_ns, nodes] = numbers;
+        Share { instance_type, cpu_ns, nodes }
+    }
+}
+
+prop_compose! {
+    fn cost_row()(values in vec(text(), 0..4), cpu_ns: u64, shares in vec(share(), 0..3)) -> CostRow {
+        CostRow { values, cpu_ns, shares }
+    }
+}
+
+prop_compose! {
+    fn cost()(
+        rows in vec(cost_row(), 0..3),
+        more_rows: u64,
+        shares in vec(share(), 0..3),
+        untyped_nodes in vec(text(), 0..3),
+        times in (time(), time()),
+    ) -> Cost {
+        let (since, until) = times;
+        Cost { rows, more_rows, shares, untyped_nodes, since, until }
     }
 }
 
@@ -153,6 +180,13 @@ proptest! {
     }
 
     #[test]
+    fn costs_come_back(cost in cost(), by in vec(select(CostDimension::ALL), 0..8)) {
+        prop_assert_eq!(Cost::try_from(v1::GetCostResponse::from(&cost)), Ok(cost));
+        let numbers = by.iter().map(|by| v1::CostDimension::from(*by).into()).collect();
+        prop_assert_eq!(decode_cost_dimensions(numbers), Ok(by));
+    }
+
+    #[test]
     fn what_streams_tell_comes_back(fact in fact_update(), event in event_update()) {
         prop_assert_eq!(decode_fact_update((&fact).into()), Ok(Some(fact)));
         prop_assert_eq!(decode_event_update((&event).into()), Ok(Some(event)));
@@ -193,6 +227,10 @@ fn what_is_not_known_is_refused_by_name() {
         (
             decode_dimensions(vec![1, 99]).map_err(said).err(),
             "group_by[1].dimension: 99",
+        ),
+        (
+            decode_cost_dimensions(vec![7, 8]).map_err(said).err(),
+            "group_by[1].dimension: 8",
         ),
         (decode_dimensions(vec![0]).map_err(said).err(), "is missing"),
         (

@@ -2,6 +2,8 @@
 //!
 //! Times are given by the caller: whoever keeps things does not look at clocks.
 
+use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::error::Error;
 use std::future::Future;
 use std::sync::Arc;
@@ -9,6 +11,7 @@ use std::time::SystemTime;
 
 use archtrace_facts::arch::Arch;
 use archtrace_facts::coverage::{Past, Place, Standing};
+use archtrace_facts::cost::{CostDimension, CostPart, Span};
 use archtrace_facts::fact::FactId;
 use archtrace_facts::fleet::{FleetImage, NodeEvent, NodeFact, NodeStatus, Totals};
 use archtrace_facts::select::Selection;
@@ -58,6 +61,42 @@ pub trait Read: Send + Sync + 'static {
     fn past_standings(&self, places: Vec<Place>) -> impl Answer<Vec<Vec<Past>>> {
         async move { Ok(vec![Vec::new(); places.len()]) }
     }
+
+    /// Of these nodes, events, losses and changes of handlers that come after the place given for each, in
+    /// the order of nodes and places; at most `limit`. For whoever must not hold more than that in memory;
+    /// who keeps many events finds no more than these.
+    fn events_after(
+        &self,
+        nodes: Vec<(NodeId, EventPlace)>,
+        limit: u32,
+    ) -> impl Answer<Vec<(NodeId, EventPlace, NodeEvent)>> {
+        async move {
+            let places: HashMap<_, _> = nodes.iter().copied().collect();
+            let since = nodes.iter().map(|(node, place)| {
+                // The version itself may not be told as a whole.
+                (*node, Version(place.version.0.saturating_sub(1)))
+            });
+            let events = self.events_since(since.collect()).await?;
+            let events = events.into_iter().map(|(node, version, event)| {
+                let place = EventPlace::of(version, &event);
+                (node, place, event)
+            });
+            let is_new = |(node, place, _): &(NodeId, EventPlace, NodeEvent)| {
+                places.get(node).is_none_or(|known| place > known)
+            };
+            let mut events: Vec<_> = events.filter(is_new).collect();
+            events.sort_by_key(|(node, place, _)| (*node, *place));
+            events.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+            Ok(events)
+        }
+    }
+
+    /// CPU time that emulation used, the largest sums first; `None` from whoever does not keep it, as an
+    /// agent does not.
+    fn cost(&self, query: CostQuery) -> impl Answer<Option<Vec<CostPart>>> {
+        let _ = query;
+        async { Ok(None) }
+    }
 }
 
 /// What the methods return.
@@ -73,6 +112,53 @@ pub struct NodeId(pub i64);
 /// after the other, so that nobody who saw a version finds a lower one committed later.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version(pub i64);
+
+/// The place of an event among all of its node, in the order of their coming in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EventPlace {
+    /// Which change of the node's brought it.
+    pub version: Version,
+    /// In which stream.
+    pub stream_id: u64,
+    /// Where in the stream.
+    pub sequence: u64,
+}
+
+impl EventPlace {
+    /// That of an event which this version brought.
+    #[must_use]
+    pub fn of(version: Version, event: &NodeEvent) -> Self {
+        Self {
+            version,
+            stream_id: event.stream_id,
+            sequence: event.sequence,
+        }
+    }
+
+    /// Behind all that this version and those before it brought.
+    #[must_use]
+    pub fn behind(version: Version) -> Self {
+        Self {
+            version,
+            stream_id: i64::MAX.unsigned_abs(),
+            sequence: u64::MAX,
+        }
+    }
+}
+
+/// Streams are ordered as signed numbers: stores know no others.
+impl Ord for EventPlace {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let key = |place: &Self| (place.version, place.stream_id.cast_signed(), place.sequence);
+        key(self).cmp(&key(other))
+    }
+}
+
+impl PartialOrd for EventPlace {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 /// A node, as far as whoever follows changes has to know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -175,6 +261,26 @@ pub struct EventCursor {
     /// Which change of the node's brought it. No part of the order, and of no meaning in
     /// [`EventQuery::after`]: whoever lists what was and then follows what comes tells both apart by it.
     pub version: Version,
+}
+
+/// Which CPU time, and how it is summed up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CostQuery {
+    /// One sum for each combination, and for each kind of machine.
+    pub by: Vec<CostDimension>,
+    /// When it was used.
+    pub span: Span,
+    /// Names of clusters; of these and those below one has to match, all do if there is none. `*` stands
+    /// for any characters.
+    pub clusters: Vec<String>,
+    /// Names of nodes.
+    pub nodes: Vec<String>,
+    /// Namespaces.
+    pub namespaces: Vec<String>,
+    /// Workloads, as [`CostDimension::Workload`] tells them.
+    pub workloads: Vec<String>,
+    /// At most this many sums.
+    pub limit: u32,
 }
 
 /// Which nodes.

@@ -2,6 +2,7 @@
 
 mod ask;
 mod coverage;
+mod cost;
 mod events;
 mod facts;
 mod findings;
@@ -237,6 +238,15 @@ impl<S: Read> v1::query_server::Query for Query<S> {
         request: Request<v1::ListImagesRequest>,
     ) -> Result<Response<v1::ListImagesResponse>, Status> {
         images::list(&self.inner, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn get_cost(
+        &self,
+        request: Request<v1::GetCostRequest>,
+    ) -> Result<Response<v1::GetCostResponse>, Status> {
+        cost::cost(&self.inner, request.into_inner())
             .await
             .map(Response::new)
     }

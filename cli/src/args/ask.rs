@@ -1,5 +1,7 @@
 //! What a collector, or an agent, is asked.
 
+use std::fmt::Display;
+use std::str::FromStr;
 use std::time::Duration;
 
 use archtrace_facts::arch::Arch;
@@ -9,7 +11,7 @@ use archtrace_facts::fleet::Dimension;
 use archtrace_facts::report::Record;
 use clap::Subcommand;
 
-use super::Conditions;
+use super::{Conditions, CostArgs};
 use crate::since::Since;
 
 /// What is asked.
@@ -21,6 +23,8 @@ pub(crate) enum Question {
     Facts(FactsArgs),
     /// Sums over what is there now, by workload, architecture and more
     Summary(SummaryArgs),
+    /// What emulation costs: CPU time over time, by workload and more, and in money
+    Cost(CostArgs),
     /// What somebody should act on, the worst first
     Findings(FindingsArgs),
     /// Whether mandated agents run on every node, natively and in a certified version; with exit codes for
@@ -267,15 +271,22 @@ fn kind(text: &str) -> Result<String, String> {
 }
 
 fn dimensions(text: &str) -> Result<Dimensions, String> {
+    distinct(text).map(Dimensions)
+}
+
+/// Words with commas between them, each once.
+pub(super) fn distinct<T>(text: &str) -> Result<Vec<T>, String>
+where
+    T: FromStr<Err: Display> + PartialEq,
+{
     let words = text.split(',').filter(|word| !word.is_empty());
-    let mut dimensions = Vec::new();
+    let mut values = Vec::new();
     for word in words {
-        let dimension = word.parse::<Dimension>();
-        let dimension = dimension.map_err(|error| error.to_string())?;
-        if dimensions.contains(&dimension) {
+        let value = word.parse::<T>().map_err(|error| error.to_string())?;
+        if values.contains(&value) {
             return Err(format!("{word} is named twice"));
         }
-        dimensions.push(dimension);
+        values.push(value);
     }
-    Ok(Dimensions(dimensions))
+    Ok(values)
 }

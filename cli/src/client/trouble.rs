@@ -170,7 +170,8 @@ pub(super) fn of_status(peer: &Peer, status: &Status) -> Failure {
             reason,
             help: "Agents may not read. Use the certificate or token of a reader.",
         },
-        Code::Unimplemented => Failure::Refused {
+        // One that knows the question says why it cannot answer.
+        Code::Unimplemented if status.message().is_empty() => Failure::Refused {
             peer,
             reason: "it does not know this question; it may be older than this program".to_owned(),
         },

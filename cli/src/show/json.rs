@@ -2,6 +2,7 @@
 //! at the end.
 
 mod agents;
+mod cost;
 mod coverage;
 mod events;
 mod facts;
@@ -15,6 +16,7 @@ mod stream;
 mod summary;
 
 pub(super) use agents::agent;
+pub(super) use cost::cost;
 pub(super) use coverage::Covered;
 pub(super) use events::event;
 pub(super) use facts::fact;

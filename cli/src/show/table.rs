@@ -1,6 +1,7 @@
 //! Tables for people, without lines: easy to read, easy to cut columns out of.
 
 mod agents;
+mod cost;
 mod events;
 mod facts;
 mod findings;
@@ -12,6 +13,7 @@ mod status;
 mod summary;
 
 pub(super) use agents::{agents, agents_wide};
+pub(super) use cost::cost;
 pub(super) use events::{events, events_wide, more_events, more_events_wide};
 pub(super) use facts::{changes, changes_wide, facts, facts_wide};
 pub(super) use findings::{findings, findings_wide};

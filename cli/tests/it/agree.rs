@@ -1,5 +1,7 @@
 //! Tables, JSON and gRPC say the same.
 
+use std::time::Duration;
+
 use archtrace_proto::v1;
 use archtrace_proto::v1::query_client::QueryClient;
 use serde_json::Value;
@@ -15,11 +17,16 @@ type Client = QueryClient<Channel>;
 type Ask = fn(&Runtime, &mut Client) -> Vec<Vec<String>>;
 
 /// A command, what identifies a row in gRPC, and where that is in JSON.
-const QUESTIONS: [(&[&str], Ask, &[&str]); 6] = [
+const QUESTIONS: [(&[&str], Ask, &[&str]); 7] = [
     (
         &["facts"],
         facts,
         &["/node", "/binary", "/arch", "/mode", "/count"],
+    ),
+    (
+        &["cost", "--by", "workload,node"],
+        cost,
+        &["/workload", "/node", "/cpu_seconds"],
     ),
     (&["events"], events, &["/node", "/kind", "/binary"]),
     (
@@ -105,6 +112,21 @@ fn summary(runtime: &Runtime, client: &mut Client) -> Vec<Vec<String>> {
     let rows = runtime.block_on(client.summarize_facts(request));
     let rows = rows.expect("answers").into_inner().rows;
     let row = |told: v1::SummaryRow| vec![told.values[0].clone(), told.facts.to_string()];
+    rows.into_iter().map(row).collect()
+}
+
+fn cost(runtime: &Runtime, client: &mut Client) -> Vec<Vec<String>> {
+    let by = [v1::CostDimension::Workload, v1::CostDimension::Node];
+    let request = v1::GetCostRequest {
+        group_by: by.map(Into::into).into(),
+        ..v1::GetCostRequest::default()
+    };
+    let rows = runtime.block_on(client.get_cost(request));
+    let rows = rows.expect("answers").into_inner().rows;
+    let row = |told: v1::CostRow| {
+        let seconds = Duration::from_nanos(told.cpu_nanoseconds).as_secs_f64();
+        [told.values, vec![seconds.to_string()]].concat()
+    };
     rows.into_iter().map(row).collect()
 }
 

@@ -3,6 +3,7 @@
 mod agree;
 mod answers;
 mod coverage;
+mod cost;
 mod failures;
 mod program;
 mod records;

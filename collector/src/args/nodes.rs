@@ -21,8 +21,8 @@ pub struct NodesArgs {
     )]
     pub nodes_from: NodesFrom,
 
-    /// From this file: one node a line, as its name or cluster/name; # begins a comment. Read again when
-    /// it changes
+    /// From this file: one node a line, as its name or cluster/name, and behind it type=INSTANCE-TYPE and
+    /// zone=ZONE if they are known; # begins a comment. Read again when it changes
     #[arg(long, env = "ARCHTRACE_NODES_FILE", value_name = "FILE")]
     pub nodes_file: Option<PathBuf>,
 

@@ -35,6 +35,15 @@ fn options_are_checked() {
     check(&["--keep-events", "10m"], Err("1h at least"));
     check(&["--keep-events", "7d", "--keep-history", "26w"], Ok(()));
     check(&["--keep-events", "999999d"], Err("36500d"));
+    let otlp = ["--export-otlp", "http://o:4317"];
+    check(&otlp, Err("--export-state"));
+    check(&[&otlp[..], &["--export-state", "s"]].concat(), Ok(()));
+    check(&["--export-ocsf", "f"], Err("--export-state"));
+    check(&["--export-otlp-ca", "f"], Err("--export-otlp"));
+    check(
+        &["--export-ocsf-megabytes", "0"],
+        Err("--export-ocsf-megabytes"),
+    );
     check(&["dev-certs", "--out", "x", "--node", "n"], Ok(()));
     check(&["dev-certs"], Err("--out"));
     check(&["check-policy", "x"], Ok(()));

@@ -1,9 +1,9 @@
-//! A list in a file: one node a line.
+//! A list in a file: one node a line, and behind its name what machine it is, if that is known.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use archtrace_facts::fleet::{ExpectedNode, ExpectedNodes};
+use archtrace_facts::fleet::{ExpectedNode, ExpectedNodes, Machine};
 use archtrace_facts::text::{escape, is_printable};
 
 use super::{List, NodesError};
@@ -48,44 +48,82 @@ fn nodes(file: &Watched, text: std::io::Result<String>) -> Result<ExpectedNodes,
         path: path(),
         reason,
     })?;
-    let nodes = parse(&text).map_err(|what| NodesError::Parse { path: path(), what })?;
+    let (nodes, machines) =
+        parse(&text).map_err(|what| NodesError::Parse { path: path(), what })?;
     Ok(ExpectedNodes {
         source: "file".to_owned(),
         nodes: Some(nodes),
+        machines,
     })
 }
 
-fn parse(text: &str) -> Result<BTreeSet<ExpectedNode>, String> {
-    let mut nodes = BTreeSet::new();
+/// Nodes, and what machines they are.
+type Parsed = (BTreeSet<ExpectedNode>, BTreeMap<ExpectedNode, Machine>);
+
+fn parse(text: &str) -> Result<Parsed, String> {
+    let (mut nodes, mut machines) = (BTreeSet::new(), BTreeMap::new());
     for (i, line) in text.lines().enumerate() {
-        let name = line.split('#').next().unwrap_or_default().trim();
-        if name.is_empty() {
+        let mut words = line
+            .split('#')
+            .next()
+            .unwrap_or_default()
+            .split_whitespace();
+        let Some(name) = words.next() else {
             continue;
+        };
+        let at = |what: String| format!("line {}: {what}", i + 1);
+        let node = node(name).map_err(at)?;
+        let machine = machine(words).map_err(at)?;
+        if machine != Machine::default() {
+            machines.insert(node.clone(), machine);
         }
-        let wrong = || {
-            let name = escape(name.as_bytes());
-            format!(
-                "line {}: '{name}' is neither a node's name nor cluster/name",
-                i + 1
-            )
-        };
-        let is_name = |name: &str| {
-            let is_part = |c: char| is_printable(c) && !c.is_whitespace() && c != '/';
-            !name.is_empty() && name.chars().all(is_part)
-        };
-        let (cluster, name) = match name.split_once('/') {
-            Some((cluster, name)) => (Some(cluster), name),
-            None => (None, name),
-        };
-        if !is_name(name) || !cluster.is_none_or(is_name) {
-            return Err(wrong());
-        }
-        nodes.insert(ExpectedNode {
-            cluster: cluster.map(str::to_owned),
-            name: name.to_owned(),
-        });
+        nodes.insert(node);
     }
-    Ok(nodes)
+    Ok((nodes, machines))
+}
+
+fn node(text: &str) -> Result<ExpectedNode, String> {
+    let is_name =
+        |name: &str| !name.is_empty() && name.chars().all(|c| is_printable(c) && c != '/');
+    let (cluster, name) = match text.split_once('/') {
+        Some((cluster, name)) => (Some(cluster), name),
+        None => (None, text),
+    };
+    if !is_name(name) || !cluster.is_none_or(is_name) {
+        let text = escape(text.as_bytes());
+        return Err(format!(
+            "'{text}' is neither a node's name nor cluster/name"
+        ));
+    }
+    Ok(ExpectedNode {
+        cluster: cluster.map(str::to_owned),
+        name: name.to_owned(),
+    })
+}
+
+/// What stands behind the name.
+fn machine<'a>(words: impl Iterator<Item = &'a str>) -> Result<Machine, String> {
+    let mut machine = Machine::default();
+    for word in words {
+        let place = match word.split_once('=') {
+            Some(("type", value)) => Some((&mut machine.instance_type, value)),
+            Some(("zone", value)) => Some((&mut machine.zone, value)),
+            _ => None,
+        };
+        match place {
+            Some((place, value)) if place.is_empty() && value.chars().all(is_printable) => {
+                value.clone_into(place);
+            }
+            _ => {
+                let word = escape(word.as_bytes());
+                return Err(format!(
+                    "'{word}': behind a node's name may stand type=INSTANCE-TYPE and zone=ZONE, once \
+                     each; each node has a line of its own"
+                ));
+            }
+        }
+    }
+    Ok(machine)
 }
 
 #[cfg(test)]
@@ -99,7 +137,7 @@ mod tests {
     fn check(text: &str, expected: Result<&[(Option<&str>, &str)], &str>) {
         let told = parse(text);
         match (&told, expected) {
-            (Ok(nodes), Ok(expected)) => {
+            (Ok((nodes, _)), Ok(expected)) => {
                 let nodes = nodes.iter();
                 let nodes = nodes.map(|node| (node.cluster.as_deref(), node.name.as_str()));
                 assert_eq!(nodes.collect::<Vec<_>>(), expected, "{text:?}");
@@ -117,11 +155,40 @@ mod tests {
             "b # the second\r\na\nb\nprod/a\n",
             Ok(&[(None, "a"), (None, "b"), (Some("prod"), "a")]),
         );
-        check("a\nb c\n", Err("line 2: 'b c'"));
+        check("a\nb c\n", Err("line 2: 'c': behind a node's name"));
+        check("a zone=\nb tpye=x\n", Err("line 2: 'tpye=x'"));
+        check("a type=x type=y", Err("line 1: 'type=y'"));
         check("a/b/c", Err("line 1"));
         check("/a", Err("line 1"));
         check("a/", Err("line 1"));
         check("a\x1b[2J", Err(r"line 1: 'a\x1b[2J'"));
+    }
+
+    #[test]
+    fn machines_stand_behind_names() {
+        let text = "a\nprod/b  type=m7g.large zone=eu-1a # new\nc zone=eu-1b\n";
+        let (nodes, machines) = parse(text).expect("a list");
+        let nodes = ExpectedNodes {
+            nodes: Some(nodes),
+            machines,
+            ..ExpectedNodes::default()
+        };
+        let machine = |instance_type: &str, zone: &str| Machine {
+            instance_type: instance_type.to_owned(),
+            zone: zone.to_owned(),
+        };
+        for (cluster, name, known) in [
+            ("prod", "a", None),
+            ("prod", "b", Some(machine("m7g.large", "eu-1a"))),
+            ("test", "b", None),
+            ("test", "c", Some(machine("", "eu-1b"))),
+        ] {
+            assert_eq!(
+                nodes.machine(cluster, name),
+                known.as_ref(),
+                "{cluster}/{name}"
+            );
+        }
     }
 
     #[tokio::test]

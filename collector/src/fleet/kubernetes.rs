@@ -1,15 +1,16 @@
-//! The list of nodes from the Kubernetes API: their names, and nothing else of them.
+//! The list of nodes from the Kubernetes API: their names, and what machines they are.
 //!
 //! `kube` lists and watches, in pages and with bookmarks, begins again where the watch is too old (410
 //! Gone), and waits longer after each failure. What is decided here is what that means for the list: it
 //! stays as it was while the API is away, and without the right to read it, those that ever reported
 //! are all that is known.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::time::Duration;
 
-use archtrace_facts::fleet::{ExpectedNode, ExpectedNodes};
+use archtrace_facts::fleet::{ExpectedNode, ExpectedNodes, Machine};
+use archtrace_facts::text::escape;
 use k8s_openapi::api::core::v1::Node;
 use kube::core::PartialObjectMeta;
 use kube::runtime::WatchStreamExt as _;
@@ -43,7 +44,7 @@ pub fn start(client: Client, cluster: Option<String>, over: CancellationToken) -
 fn seen(why: &str) -> ExpectedNodes {
     ExpectedNodes {
         source: format!("seen ({why})"),
-        nodes: None,
+        ..ExpectedNodes::default()
     }
 }
 
@@ -122,11 +123,15 @@ fn is_forbidden(error: &watcher::Error) -> bool {
     matches!(code, 401 | 403)
 }
 
-/// Names of nodes, and those of a list that is being read.
+/// Labels that clouds put on nodes: <https://kubernetes.io/docs/reference/labels-annotations-taints/>.
+const INSTANCE_TYPE: &str = "node.kubernetes.io/instance-type";
+const ZONE: &str = "topology.kubernetes.io/zone";
+
+/// Names of nodes with what machines they are, and those of a list that is being read.
 #[derive(Debug, Default)]
 struct Names {
-    names: BTreeSet<String>,
-    coming: BTreeSet<String>,
+    names: BTreeMap<String, Machine>,
+    coming: BTreeMap<String, Machine>,
     /// Whether all were there once.
     is_whole: bool,
 }
@@ -134,14 +139,14 @@ struct Names {
 impl Names {
     /// Whether that is something new to tell.
     fn take(&mut self, event: Event<PartialObjectMeta<Node>>) -> bool {
-        let name = |node: PartialObjectMeta<Node>| node.metadata.name.unwrap_or_default();
         match event {
             Event::Init => {
                 self.coming.clear();
                 false
             }
             Event::InitApply(node) => {
-                self.coming.insert(name(node));
+                let (name, machine) = named(node);
+                self.coming.insert(name, machine);
                 false
             }
             Event::InitDone => {
@@ -149,8 +154,12 @@ impl Names {
                 self.is_whole = true;
                 true
             }
-            Event::Apply(node) => self.names.insert(name(node)) && self.is_whole,
-            Event::Delete(node) => self.names.remove(&name(node)) && self.is_whole,
+            Event::Apply(node) => {
+                let (name, machine) = named(node);
+                let had = self.names.insert(name, machine.clone());
+                had != Some(machine) && self.is_whole
+            }
+            Event::Delete(node) => self.names.remove(&named(node).0).is_some() && self.is_whole,
         }
     }
 
@@ -159,9 +168,28 @@ impl Names {
             cluster: cluster.map(str::to_owned),
             name: name.clone(),
         };
+        let machines = self.names.iter();
+        let machines = machines.filter(|(_, machine)| **machine != Machine::default());
         ExpectedNodes {
             source: "kubernetes".to_owned(),
-            nodes: Some(self.names.iter().map(node).collect()),
+            nodes: Some(self.names.keys().map(node).collect()),
+            machines: machines
+                .map(|(name, machine)| (node(name), machine.clone()))
+                .collect(),
         }
     }
+}
+
+fn named(node: PartialObjectMeta<Node>) -> (String, Machine) {
+    let labels = node.metadata.labels.unwrap_or_default();
+    let label = |name| {
+        labels
+            .get(name)
+            .map_or_else(String::new, |text: &String| escape(text.as_bytes()))
+    };
+    let machine = Machine {
+        instance_type: label(INSTANCE_TYPE),
+        zone: label(ZONE),
+    };
+    (node.metadata.name.unwrap_or_default(), machine)
 }

@@ -10,8 +10,10 @@
 
 mod apply;
 mod connect;
+mod cost;
 mod errors;
 mod events;
+mod events_after;
 mod expire;
 mod facts;
 mod images;
@@ -30,13 +32,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use archtrace_facts::cost::CostPart;
 use archtrace_facts::coverage::{Change, Past, Place, Standing, Status};
-use archtrace_facts::fleet::{FleetImage, NodeEvent, NodeFact, NodeStatus, Totals};
+use archtrace_facts::fleet::{FleetImage, Machine, NodeEvent, NodeFact, NodeStatus, Totals};
 use archtrace_facts::report::{EventBatch, Hello};
 use archtrace_query::Read;
 use archtrace_query::read::{
-    EventCursor, EventQuery, FactChange, FactCursor, FactQuery, Head, ImageCursor, ImageQuery,
-    NodeQuery, Version,
+    CostQuery, EventCursor, EventPlace, EventQuery, FactChange, FactCursor, FactQuery, Head,
+    ImageCursor, ImageQuery, NodeQuery, Version,
 };
 use tokio::time::{Instant, sleep};
 
@@ -174,6 +177,23 @@ impl Store for PostgresStore {
             .await
     }
 
+    async fn note_machines(&self, machines: Vec<(NodeId, Machine)>) -> Result<(), StoreError> {
+        if machines.is_empty() {
+            return Ok(());
+        }
+        self.database
+            .change("note what machines nodes are", cost::NoteMachines(machines))
+            .await
+    }
+
+    async fn count_events_after(
+        &self,
+        nodes: Vec<(NodeId, EventPlace)>,
+        before: SystemTime,
+    ) -> Result<u64, StoreError> {
+        events_after::count(&self.database, &nodes, before).await
+    }
+
     /// Never: whatever keeps the database away may end.
     async fn failed(&self) -> StoreError {
         std::future::pending().await
@@ -228,5 +248,17 @@ impl Read for PostgresStore {
 
     async fn past_standings(&self, places: Vec<Place>) -> Result<Vec<Vec<Past>>, StoreError> {
         standings::past(&self.database, &places).await
+    }
+
+    async fn events_after(
+        &self,
+        nodes: Vec<(NodeId, EventPlace)>,
+        limit: u32,
+    ) -> Result<Vec<(NodeId, EventPlace, NodeEvent)>, StoreError> {
+        events_after::list(&self.database, &nodes, limit).await
+    }
+
+    async fn cost(&self, query: CostQuery) -> Result<Option<Vec<CostPart>>, StoreError> {
+        cost::list(&self.database, &query).await.map(Some)
     }
 }

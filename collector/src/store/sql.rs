@@ -6,6 +6,7 @@
 //! somebody asks for is always a value.
 
 mod conditions;
+mod cost;
 mod events;
 mod expression;
 mod facts;
@@ -17,6 +18,7 @@ mod values;
 use std::error::Error;
 
 pub(super) use conditions::{Conditions, Dialect, Statement, Value};
+pub(super) use cost::{WORKLOAD as COST_WORKLOAD, list as list_cost, read as read_cost, workload};
 pub(super) use events::{CHANGE_COLUMNS as EVENT_CHANGE_COLUMNS, TABLES as EVENT_TABLES};
 pub(super) use events::{
     count_within, list as list_events, read as read_event, read_change as read_event_change,

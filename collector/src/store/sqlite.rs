@@ -5,6 +5,7 @@
 //! Group commit makes up for its price: one sync serves everybody who is waiting.
 
 mod changes;
+mod cost;
 mod events;
 mod expire;
 mod nodes;
@@ -22,14 +23,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use archtrace_facts::cost::CostPart;
 use archtrace_facts::coverage::{Change, Past, Place, Standing, Status};
-use archtrace_facts::fleet::{FleetImage, NodeEvent, NodeFact, NodeStatus, Totals};
+use archtrace_facts::fleet::{FleetImage, Machine, NodeEvent, NodeFact, NodeStatus, Totals};
 use archtrace_facts::report::{EventBatch, Hello};
 
 use archtrace_query::Read;
 use archtrace_query::read::{
-    EventCursor, EventQuery, FactChange, FactCursor, FactQuery, Head, ImageCursor, ImageQuery,
-    NodeQuery, Version,
+    CostQuery, EventCursor, EventPlace, EventQuery, FactChange, FactCursor, FactQuery, Head,
+    ImageCursor, ImageQuery, NodeQuery, Version,
 };
 
 use super::sql::{self, Dialect};
@@ -141,6 +143,26 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn note_machines(&self, machines: Vec<(NodeId, Machine)>) -> Result<(), StoreError> {
+        self.writer
+            .run("note what machines nodes are", move |db| {
+                Ok(cost::note_machines(db, &machines)?)
+            })
+            .await
+    }
+
+    async fn count_events_after(
+        &self,
+        nodes: Vec<(NodeId, EventPlace)>,
+        before: SystemTime,
+    ) -> Result<u64, StoreError> {
+        self.readers
+            .run("count events", move |db| {
+                Ok(changes::count_events_after(db, &nodes, before)?)
+            })
+            .await
+    }
+
     async fn failed(&self) -> StoreError {
         self.writer.ended().await
     }
@@ -218,10 +240,31 @@ impl Read for SqliteStore {
             .await
     }
 
+    async fn events_after(
+        &self,
+        nodes: Vec<(NodeId, EventPlace)>,
+        limit: u32,
+    ) -> Result<Vec<(NodeId, EventPlace, NodeEvent)>, StoreError> {
+        self.readers
+            .run("list new events", move |db| {
+                changes::events_after(db, nodes, limit)
+            })
+            .await
+    }
+
     async fn past_standings(&self, places: Vec<Place>) -> Result<Vec<Vec<Past>>, StoreError> {
         self.readers
             .run("list how it was with agents", move |db| {
                 standings::past(db, &places)
+            })
+            .await
+    }
+
+    async fn cost(&self, query: CostQuery) -> Result<Option<Vec<CostPart>>, StoreError> {
+        self.readers
+            .run("sum up costs", move |db| {
+                let statement = sql::list_cost(Dialect::Sqlite, &query);
+                rows::query(db, &statement, |row| sql::read_cost(row, &query.by)).map(Some)
             })
             .await
     }

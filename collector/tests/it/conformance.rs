@@ -3,6 +3,7 @@
 //! `conforms!` makes tests of all of them for one kind of store.
 
 mod changes;
+mod cost;
 mod digests;
 mod events;
 mod expiry;
@@ -17,8 +18,13 @@ mod selections;
 mod standings;
 
 pub(crate) use changes::{
-    changes_are_found_by_version, names_that_come_late_are_changes,
+    changes_are_found_by_version, events_are_found_by_place, names_that_come_late_are_changes,
     what_changes_nothing_is_no_change,
+};
+pub(crate) use cost::{
+    cpu_time_is_counted_once, cpu_time_is_told_by_machine, cpu_time_told_late_is_spread,
+    hostile_cpu_time_breaks_nothing, hours_become_days_and_days_go,
+    names_of_cpu_time_may_come_late,
 };
 pub(crate) use digests::{facts_told_twice_count_once, other_digests_are_refused};
 pub(crate) use events::{
@@ -80,6 +86,9 @@ macro_rules! conforms {
                 changes_of_handlers_stand_among_events,
                 conditions_hold_together,
                 counts_are_summed_over_epochs,
+                cpu_time_is_counted_once,
+                cpu_time_is_told_by_machine,
+                cpu_time_told_late_is_spread,
                 deltas_apply_to_their_revision_only,
                 earlier_streams_go_on,
                 events_are_deleted_in_time,
@@ -90,11 +99,14 @@ macro_rules! conforms {
                 facts_told_twice_count_once,
                 heartbeats_are_of_their_epoch,
                 history_is_deleted_in_time,
+                hostile_cpu_time_breaks_nothing,
                 hostile_numbers_break_nothing,
+                hours_become_days_and_days_go,
                 images_are_stored_once,
                 late_batches_fill_gaps,
                 what_comes_although_a_loss_named_it_hides_no_gap,
                 names_may_come_later,
+                names_of_cpu_time_may_come_late,
                 nodes_do_not_disturb_each_other,
                 only_so_much_of_the_past_is_told,
                 other_digests_are_refused,
@@ -108,6 +120,7 @@ macro_rules! conforms {
                 what_nobody_needs_goes_along;
             two:
                 changes_are_found_by_version,
+                events_are_found_by_place,
                 names_that_come_late_are_changes,
                 what_changes_nothing_is_no_change,
                 who_attached_last_may_change,

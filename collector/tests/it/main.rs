@@ -1,6 +1,7 @@
 //! The collector over real sockets and real files.
 
 mod conformance;
+mod export;
 mod ingest;
 mod migration;
 mod postgres;

@@ -1,6 +1,8 @@
 //! Which nodes an answer cannot speak for.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use super::Machine;
 
 /// The nodes that should report.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -9,6 +11,8 @@ pub struct ExpectedNodes {
     pub source: String,
     /// The list; those that ever reported if there is none.
     pub nodes: Option<BTreeSet<ExpectedNode>>,
+    /// What machines they are, where the list says it.
+    pub machines: BTreeMap<ExpectedNode, Machine>,
 }
 
 /// A node that should report.
@@ -27,7 +31,20 @@ impl ExpectedNodes {
         Self {
             source: "seen".to_owned(),
             nodes: None,
+            machines: BTreeMap::new(),
         }
+    }
+
+    /// What machine this node is, if the list says it.
+    #[must_use]
+    pub fn machine(&self, cluster: &str, name: &str) -> Option<&Machine> {
+        let of = |cluster: Option<&str>| {
+            self.machines.get(&ExpectedNode {
+                cluster: cluster.map(str::to_owned),
+                name: name.to_owned(),
+            })
+        };
+        of(Some(cluster)).or_else(|| of(None))
     }
 
     /// Of the list, those that are not among the nodes (cluster and name) that were ever `heard`, in
@@ -157,6 +174,7 @@ mod tests {
         let expected = ExpectedNodes {
             source: "file".to_owned(),
             nodes: list.map(|list| list.iter().map(node).collect()),
+            machines: BTreeMap::new(),
         };
         let told = Coverage::of(HEARD, &expected);
         assert_eq!(told.reporting, 1);

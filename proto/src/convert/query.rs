@@ -1,12 +1,14 @@
 //! `query.proto`: what is asked of a collector and what it answers.
 
 mod agents;
+mod cost;
 mod found;
 mod select;
 mod stream;
 mod summary;
 
 pub use agents::decode_totals;
+pub use cost::decode_cost_dimensions;
 pub use stream::{decode_event_update, decode_fact_update};
 pub use summary::decode_dimensions;
 

@@ -88,6 +88,29 @@ pub(super) fn few(field: &str, count: usize) -> Result<(), Status> {
     Ok(())
 }
 
+/// How many rows to tell at most: `limit` if nothing is said.
+pub(super) fn max_rows(max_rows: i32, limit: usize) -> Result<usize, Status> {
+    match usize::try_from(max_rows) {
+        Ok(0) => Ok(limit),
+        Ok(rows) => Ok(rows.min(limit)),
+        Err(_) => Err(Status::invalid_argument(format!(
+            "max_rows: {max_rows} is negative"
+        ))),
+    }
+}
+
+/// The first of a few values that is there twice.
+pub(super) fn twice<T: Copy + PartialEq>(values: &[T]) -> Option<T> {
+    let mut rest = values;
+    while let [first, behind @ ..] = rest {
+        if behind.contains(first) {
+            return Some(*first);
+        }
+        rest = behind;
+    }
+    None
+}
+
 /// The kinds, if they are some.
 pub(super) fn kinds(kinds: Vec<String>) -> Result<Vec<String>, Status> {
     few("kinds", kinds.len())?;

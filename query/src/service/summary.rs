@@ -1,6 +1,5 @@
 //! Sums over facts.
 
-use archtrace_facts::fleet::Dimension;
 use archtrace_proto::convert::decode_dimensions;
 use archtrace_proto::v1;
 use tonic::Status;
@@ -25,18 +24,11 @@ pub(super) async fn summarize<S: Read>(
     ask::few("group_by", group_by.len())?;
     let by =
         decode_dimensions(group_by).map_err(|error| Status::invalid_argument(error.to_string()))?;
-    if let Some(twice) = twice(&by) {
+    if let Some(twice) = ask::twice(&by) {
         let what = format!("group_by: {twice} is there twice");
         return Err(Status::invalid_argument(what));
     }
-    let max_rows = match usize::try_from(max_rows) {
-        Ok(0) => MAX_ROWS,
-        Ok(rows) => rows.min(MAX_ROWS),
-        Err(_) => {
-            let what = format!("max_rows: {max_rows} is negative");
-            return Err(Status::invalid_argument(what));
-        }
-    };
+    let max_rows = ask::max_rows(max_rows, MAX_ROWS)?;
     let facts = query.live.loaded().await?;
     // Some milliseconds of work, which others should not wait for.
     let summed = tokio::task::spawn_blocking(move || {
@@ -50,15 +42,4 @@ pub(super) async fn summarize<S: Read>(
         coverage: query.live.coverage().await?,
         ..summary
     })
-}
-
-fn twice(by: &[Dimension]) -> Option<Dimension> {
-    let mut rest = by;
-    while let [first, behind @ ..] = rest {
-        if behind.contains(first) {
-            return Some(*first);
-        }
-        rest = behind;
-    }
-    None
 }

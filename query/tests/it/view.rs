@@ -88,3 +88,43 @@ async fn nobody_asks_the_store_when_nobody_asks() {
         assert_eq!(store.questions(), before);
     }
 }
+
+#[tokio::test]
+async fn costs_are_checked_and_refused_by_whoever_keeps_none() {
+    let query = query(&Arc::new(Memory::default()), None);
+    let ask = async |request| {
+        let refused = query.get_cost(Request::new(request)).await;
+        let status = refused.expect_err("refused");
+        (status.code(), status.message().to_owned())
+    };
+    let request = v1::GetCostRequest::default;
+    let (code, told) = ask(request()).await;
+    assert_eq!(code, Code::Unimplemented);
+    assert!(told.contains("ask a collector"), "{told}");
+    let many = v1::GetCostRequest {
+        nodes: vec![String::new(); 1001],
+        ..request()
+    };
+    let twice = v1::GetCostRequest {
+        group_by: vec![v1::CostDimension::Day.into(); 2],
+        ..request()
+    };
+    let unknown = v1::GetCostRequest {
+        group_by: vec![99],
+        ..request()
+    };
+    let negative = v1::GetCostRequest {
+        max_rows: -1,
+        ..request()
+    };
+    for (request, part) in [
+        (many, "nodes: 1001 values"),
+        (twice, "group_by: day is there twice"),
+        (unknown, "group_by[0]"),
+        (negative, "max_rows: -1 is negative"),
+    ] {
+        let (code, told) = ask(request).await;
+        assert_eq!(code, Code::InvalidArgument, "{told}");
+        assert!(told.contains(part), "{told}");
+    }
+}

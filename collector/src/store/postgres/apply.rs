@@ -11,7 +11,7 @@ use super::facts::{Rows, Stored, forget_left_out, read_stored};
 use super::nodes::{self, State};
 use super::pool::{Change, Outcome, Transaction};
 use super::writes::{Writes, values};
-use super::{images, owners};
+use super::{cost, images, owners};
 use crate::store::sql::{Failure, from_count, from_random, from_time, to_count};
 use crate::store::{Applied, Delta, Lease, NodeId, Snapshot};
 
@@ -148,6 +148,13 @@ impl Change for Update {
         let mut writes = Writes::default();
         let changed = owners.changed.clone();
         owners.write(&mut writes, self.lease.node, now);
+        cost::add(
+            &mut writes,
+            self.lease.node,
+            &decided.burnt,
+            state.complete_at,
+            self.now,
+        );
         decided.write(&mut writes, node, state.epoch, version);
         if self.base.is_none() && state.revision.is_none() {
             forget_left_out(&mut writes, node, state.epoch);

@@ -1,8 +1,11 @@
 //! Deletes what was kept long enough, a chunk at a time. Several replicas may do it at once.
 
+mod cost;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
+use archtrace_facts::cost::Hour;
 use archtrace_facts::digest::Digest;
 use archtrace_facts::fact::Mode;
 use tokio_postgres::Row;
@@ -11,7 +14,7 @@ use super::events::OWN_STREAM;
 use super::pool::{Change, Outcome, Param, Transaction};
 use super::writes::{Writes, values};
 use crate::store::Keep;
-use crate::store::sql::{Failure, from_random, from_time};
+use crate::store::sql::{Failure, from_random, from_time, to_time};
 
 /// Rows per chunk. Their nodes stay locked for as long, so that writers wait for well below a second.
 const CHUNK: i64 = 2000;
@@ -47,6 +50,16 @@ impl Change for Expire {
         }
         if rows == 0 {
             rows = expire_epochs(tx, both).await?;
+        }
+        let old = Hour::of(to_time(history));
+        if rows == 0 {
+            rows = cost::expire_hours(tx, old).await?;
+        }
+        if rows == 0 {
+            rows = cost::expire_days(tx, old).await?;
+        }
+        if rows == 0 {
+            rows = cost::fold(tx, Hour::folded_before(self.now)).await?;
         }
         if rows == 0 {
             rows = expire_owners(tx, both, now).await?;
@@ -291,7 +304,8 @@ async fn expire_owners(tx: &Transaction, before: i64, now: i64) -> Result<usize,
     tx.execute(
         "DELETE FROM owner AS o WHERE o.id = ANY($1) AND o.last_used < $2
            AND NOT EXISTS (SELECT 1 FROM fact f WHERE f.owner_id = o.id)
-           AND NOT EXISTS (SELECT 1 FROM event e WHERE e.owner_id = o.id)",
+           AND NOT EXISTS (SELECT 1 FROM event e WHERE e.owner_id = o.id)
+           AND NOT EXISTS (SELECT 1 FROM emulated_cpu c WHERE c.owner_id = o.id)",
         &[&owners, &before],
     )
     .await?;

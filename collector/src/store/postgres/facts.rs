@@ -10,6 +10,7 @@ use archtrace_facts::digest::Digest;
 use archtrace_facts::fact::{Fact, FactId, FactKey, Mode};
 use tokio_postgres::Row;
 
+use super::cost::Burnt;
 use super::pool::Transaction;
 use crate::store::sql::{Failure, from_count, from_time, to_count, to_random};
 
@@ -79,6 +80,7 @@ pub(super) struct Rows {
     /// What agents of this epoch had told of facts that another one told of since.
     earlier: HashMap<i64, Told>,
     aside: Vec<(i64, i64, Told)>,
+    burnt: Vec<Burnt>,
 }
 
 impl Rows {
@@ -102,6 +104,7 @@ impl Rows {
             by_id,
             earlier: HashMap::new(),
             aside: Vec::new(),
+            burnt: Vec::new(),
         }
     }
 
@@ -170,6 +173,14 @@ impl Rows {
             }
             has.told = self.earlier.get(&has.row).copied().unwrap_or_default();
             has.epoch = epoch;
+        }
+        let cpu_ns = from_count(told.cpu_ns) - from_count(has.told.cpu_ns);
+        if fact.key.mode == Mode::Emulated && cpu_ns != 0 {
+            self.burnt.push(Burnt {
+                cgroup: fact.key.cgroup.clone(),
+                since: seen[0],
+                cpu_ns,
+            });
         }
         // All are at least 0; a sum that does not fit stays at the highest number.
         let more = |sum: i64, had: u64, has: u64| {
@@ -240,6 +251,7 @@ impl Rows {
             .filter(|row| self.earlier.contains_key(row));
         decided.taken = taken.collect();
         decided.aside = self.aside;
+        decided.burnt = self.burnt;
         decided
     }
 }
@@ -273,6 +285,7 @@ pub(super) struct More {
 pub(super) struct Decided {
     pub(super) digest: Digest,
     pub(super) more: More,
+    pub(super) burnt: Vec<Burnt>,
     new: Vec<(FactId, FactKey, Stored)>,
     changed: Vec<Stored>,
     aside: Vec<(i64, i64, Told)>,

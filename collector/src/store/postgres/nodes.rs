@@ -23,7 +23,7 @@ pub(super) struct State {
     pub(super) session: i64,
     pub(super) digest: Digest,
     pub(super) version: i64,
-    complete_at: i64,
+    pub(super) complete_at: i64,
 }
 
 /// Locks the node against other changes until the transaction ends, and reads it. This comes first in

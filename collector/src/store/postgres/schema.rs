@@ -9,7 +9,11 @@ use super::pool::Database;
 use crate::store::sql::Failure;
 
 /// One step per version. Steps that were released are never edited.
-const MIGRATIONS: [&str; 2] = [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+];
 
 const NEWEST: i64 = MIGRATIONS.len() as i64;
 

@@ -28,7 +28,7 @@ impl Writes {
             let values: Vec<Param<'_>> = values.iter().map(|value| &**value as Param<'_>).collect();
             tx.execute(text, &values).await
         });
-        // Polled in order, as far as there are no more than 30 of them: a change has ten at most.
+        // Polled in order, as far as there are no more than 30 of them: a change has a dozen at most.
         try_join_all(sent).await?;
         Ok(())
     }

@@ -1,10 +1,12 @@
 //! What changed, for whoever follows it.
 
+use std::time::SystemTime;
+
 use archtrace_facts::fleet::NodeEvent;
-use archtrace_query::read::{FactChange, Head, NodeId, Version};
+use archtrace_query::read::{EventPlace, FactChange, Head, NodeId, Version};
 use rusqlite::Connection;
 
-use super::values::to_time;
+use super::values::{from_count, from_random, from_time, to_count, to_time};
 use crate::store::sql::{self, Failure};
 
 /// Every node, and how far its changes are.
@@ -76,4 +78,80 @@ pub(super) fn events(
         }
     }
     Ok(events)
+}
+
+/// Behind the place ?2 (a version), ?3 (a stream), ?4 (a sequence) of node ?1.
+macro_rules! after {
+    () => {
+        "e.node_id = ?1 AND e.version >= ?2
+           AND (e.version > ?2 OR e.stream_id > ?3 OR (e.stream_id = ?3 AND e.sequence > ?4))"
+    };
+}
+
+fn values(node: NodeId, place: EventPlace) -> [i64; 4] {
+    let EventPlace {
+        version,
+        stream_id,
+        sequence,
+    } = place;
+    [
+        node.0,
+        version.0,
+        from_random(stream_id),
+        from_count(sequence),
+    ]
+}
+
+/// The first events that come after places, in the order of nodes and places.
+pub(super) fn events_after(
+    db: &Connection,
+    mut nodes: Vec<(NodeId, EventPlace)>,
+    limit: u32,
+) -> Result<Vec<(NodeId, EventPlace, NodeEvent)>, Failure> {
+    nodes.sort_unstable();
+    let (columns, tables) = (sql::EVENT_CHANGE_COLUMNS, sql::EVENT_TABLES);
+    let condition = after!();
+    let mut statement = db.prepare_cached(&format!(
+        "SELECT {columns} FROM {tables} WHERE {condition}
+         ORDER BY e.version, e.stream_id, e.sequence LIMIT ?5"
+    ))?;
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut events = Vec::new();
+    for (node, place) in nodes {
+        let left = limit.saturating_sub(events.len());
+        if left == 0 {
+            break;
+        }
+        let [node, version, stream, sequence] = values(node, place);
+        let left = from_count(u64::try_from(left).unwrap_or(u64::MAX));
+        let mut rows = statement.query([node, version, stream, sequence, left])?;
+        while let Some(row) = rows.next()? {
+            let (node, version, event) = sql::read_event_change(row)?;
+            let place = EventPlace::of(version, &event);
+            events.push((node, place, event));
+        }
+    }
+    Ok(events)
+}
+
+/// How many of them are older than `before`.
+pub(super) fn count_events_after(
+    db: &Connection,
+    nodes: &[(NodeId, EventPlace)],
+    before: SystemTime,
+) -> rusqlite::Result<u64> {
+    let mut statement = db.prepare_cached(concat!(
+        "SELECT COUNT(*) FROM event e WHERE ",
+        after!(),
+        " AND e.time < ?5"
+    ))?;
+    let before = from_time(before);
+    let mut sum = 0;
+    for (node, place) in nodes {
+        let [node, version, stream, sequence] = values(*node, *place);
+        let values = [node, version, stream, sequence, before];
+        let count = statement.query_row(values, |row| row.get(0))?;
+        sum += to_count(count);
+    }
+    Ok(sum)
 }

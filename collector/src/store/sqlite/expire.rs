@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
+use archtrace_facts::cost::Hour;
 use archtrace_facts::digest::Digest;
 use archtrace_facts::fact::Mode;
 use rusqlite::{Connection, params};
 
+use super::cost;
 use super::events::OWN_STREAM;
-use super::values::{from_random, from_time};
+use super::values::{from_random, from_time, to_time};
 use super::writer::Failure;
 use crate::store::Keep;
 
@@ -27,13 +29,16 @@ pub(super) fn expire(db: &Connection, keep: Keep, now: SystemTime) -> Result<u64
         |kept: Duration| from_time(now.checked_sub(kept).unwrap_or(SystemTime::UNIX_EPOCH));
     let (events, history) = (before(keep.events), before(keep.history));
     let both = events.min(history);
+    let (old, folded) = (Hour::of(to_time(history)), Hour::folded_before(now));
     let now = from_time(now);
-    let steps: [&dyn Fn() -> rusqlite::Result<usize>; 8] = [
+    let steps: [&dyn Fn() -> rusqlite::Result<usize>; 10] = [
         &|| expire_events(db, events),
         &|| end_facts(db, history),
         &|| expire_facts(db, history),
         &|| expire_streams(db, events),
         &|| expire_epochs(db, both),
+        &|| cost::expire(db, old, CHUNK),
+        &|| cost::fold(db, folded, CHUNK),
         &|| expire_owners(db, both, now),
         &|| expire_images(db, both, now),
         &|| expire_standings(db, history),
@@ -174,6 +179,7 @@ fn expire_owners(db: &Connection, before: i64, now: i64) -> rusqlite::Result<usi
         .prepare_cached(
             "SELECT id, EXISTS (SELECT 1 FROM fact f WHERE f.owner_id = o.id)
                OR EXISTS (SELECT 1 FROM event e WHERE e.owner_id = o.id)
+               OR EXISTS (SELECT 1 FROM emulated_cpu c WHERE c.owner_id = o.id)
              FROM owner o WHERE last_used < ? ORDER BY last_used LIMIT ?",
         )?
         .query_map([before, LOOKS], |row| Ok((row.get(0)?, row.get(1)?)))?

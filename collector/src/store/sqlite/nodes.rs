@@ -12,6 +12,7 @@ use archtrace_facts::report::{Hello, Record, ReportedLoss};
 use archtrace_proto::convert::{encode_health, encode_node, encode_preflight};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+use super::cost::{self, Burnt};
 use super::events;
 use super::values::{digest, from_count, from_random, from_time, to_count, to_time};
 use super::writer::Failure;
@@ -25,11 +26,13 @@ pub(super) struct State {
     pub(super) session: i64,
     digest: Digest,
     version: i64,
+    complete_at: i64,
 }
 
 pub(super) fn state(db: &Connection, node: NodeId) -> rusqlite::Result<State> {
     db.prepare_cached(
-        "SELECT epoch, revision, session, digest, version FROM node_state WHERE node_id = ?",
+        "SELECT epoch, revision, session, digest, version, complete_at FROM node_state
+         WHERE node_id = ?",
     )?
     .query_row([node.0], |row| {
         Ok(State {
@@ -38,6 +41,7 @@ pub(super) fn state(db: &Connection, node: NodeId) -> rusqlite::Result<State> {
             session: row.get("session")?,
             digest: digest(row, "digest")?,
             version: row.get("version")?,
+            complete_at: row.get("complete_at")?,
         })
     })
 }
@@ -53,6 +57,10 @@ pub(super) struct Change<'a> {
     pub(super) facts: i64,
     pub(super) emulated_facts: i64,
     pub(super) failed_facts: i64,
+    /// CPU time that emulated facts are more.
+    pub(super) burnt: Vec<Burnt>,
+    /// When the store last held all that the agent had to tell.
+    pub(super) complete_at: i64,
     had_version: i64,
     version: i64,
 }
@@ -67,6 +75,8 @@ impl<'a> Change<'a> {
             facts: 0,
             emulated_facts: 0,
             failed_facts: 0,
+            burnt: Vec::new(),
+            complete_at: state.complete_at,
             had_version: state.version,
             version: state.version,
         }
@@ -80,7 +90,8 @@ impl<'a> Change<'a> {
     }
 
     /// The last step. With a `revision`, the store holds all that the agent had to tell.
-    pub(super) fn finish(self, revision: Option<i64>, now: i64) -> rusqlite::Result<()> {
+    pub(super) fn finish(self, revision: Option<i64>, now: SystemTime) -> rusqlite::Result<()> {
+        cost::add(&self, now)?;
         self.db
             .prepare_cached(
                 "UPDATE node_state SET version = ?1, digest = ?2, facts = facts + ?3,
@@ -96,7 +107,7 @@ impl<'a> Change<'a> {
                 self.emulated_facts,
                 self.failed_facts,
                 revision,
-                now,
+                from_time(now),
                 self.node.0,
             ])?;
         Ok(())

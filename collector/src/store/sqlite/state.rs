@@ -11,7 +11,7 @@ use rusqlite::Connection;
 
 use super::nodes::{self, Change, State};
 use super::owners;
-use super::values::{from_count, from_random, from_time, to_count};
+use super::values::{from_count, from_random, to_count};
 use super::writer::{Failure, Outcome};
 use crate::store::{Applied, Delta, Lease, Snapshot};
 use row::Stored;
@@ -122,6 +122,6 @@ fn upsert(
 /// The last step of every update: from here on the store holds all that the agent had to tell.
 fn advance(update: Change<'_>, revision: u64, now: SystemTime) -> Result<Digest, Failure> {
     let digest = update.digest;
-    update.finish(Some(from_count(revision)), from_time(now))?;
+    update.finish(Some(from_count(revision)), now)?;
     Ok(digest)
 }

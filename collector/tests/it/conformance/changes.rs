@@ -3,10 +3,10 @@
 use archtrace_collector::store::{Delta, Lease, Snapshot, Store};
 use archtrace_facts::arch::Arch;
 use archtrace_facts::fact::{Fact, Mode};
-use archtrace_facts::report::Record;
-use archtrace_query::read::{NodeId, Version};
+use archtrace_facts::report::{EventBatch, Record};
+use archtrace_query::read::{EventPlace, NodeId, Version};
 
-use super::super::support::{at, batch, event, fact, hello, key};
+use super::super::support::{at, batch, event, fact, hello, key, loss};
 use super::{attach, beat, done, head, owner, snapshot, tell};
 
 /// Changes of facts after a version: version, binary, count, processes, whether it ended.
@@ -197,4 +197,61 @@ pub(crate) async fn what_changes_nothing_is_no_change([a, b]: &[impl Store; 2]) 
     a.attach(hello("n", 1), at(2)).await.expect("works");
     let after = head(b, "n").await;
     assert_eq!((after.version, after.last_heard), (before.version, at(500)));
+}
+
+pub(crate) async fn events_are_found_by_place([a, b]: &[impl Store; 2]) {
+    let nodes = [attach(a, "n", 1).await.node, attach(b, "m", 1).await.node];
+    let earlier = |first_sequence, records| EventBatch {
+        stream_id: 5,
+        ..batch(first_sequence, records)
+    };
+    for (node, batch) in [
+        (0, batch(0, vec![event("/a", 1), event("/b", 2)])),
+        (1, batch(0, vec![event("/c", 3)])),
+        (
+            0,
+            earlier(7, vec![event("/d", 4), event("/e", 5), loss("spool", 6)]),
+        ),
+        (0, batch(2, vec![event("/f", 7)])),
+    ] {
+        let appended = a.append_events(nodes[node], batch, at(9)).await;
+        appended.expect("works");
+    }
+    let everything = nodes.map(|node| (node, Version(0))).to_vec();
+    let all = b.events_since(everything).await.expect("works");
+    let mut all: Vec<_> = all
+        .into_iter()
+        .map(|(node, version, event)| (node, EventPlace::of(version, &event), event))
+        .collect();
+    all.sort_by_key(|(node, place, _)| (*node, *place));
+    assert_eq!(all.len(), 7);
+    for limit in [1, 2, 3, 100] {
+        let mut places = nodes.map(|node| (node, EventPlace::default())).to_vec();
+        // The order of asking is none of the answer.
+        places.reverse();
+        let mut told = Vec::new();
+        loop {
+            let old = b.count_events_after(places.clone(), at(6)).await;
+            let left = all[told.len()..].iter();
+            let left = left.filter(|(.., event)| event.record.time() < at(6));
+            assert_eq!(old.expect("works"), left.count() as u64, "{limit}");
+            let page = b.events_after(places.clone(), limit).await.expect("works");
+            assert!(page.len() <= limit as usize);
+            if page.is_empty() {
+                break;
+            }
+            for (node, place, _) in &page {
+                for known in places.iter_mut().filter(|(known, _)| known == node) {
+                    known.1 = *place;
+                }
+            }
+            told.extend(page);
+        }
+        assert_eq!(told, all, "{limit}");
+        for (node, name) in nodes.into_iter().zip(["n", "m"]) {
+            let behind = EventPlace::behind(head(b, name).await.version);
+            let none = b.events_after(vec![(node, behind)], limit).await;
+            assert_eq!(none.expect("works"), []);
+        }
+    }
 }

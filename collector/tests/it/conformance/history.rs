@@ -8,13 +8,15 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use archtrace_collector::store::{Applied, Delta, Snapshot, Store};
+use archtrace_facts::cost::CostDimension;
 use archtrace_facts::select::Filter;
-use archtrace_query::read::{EventQuery, FactQuery, Version};
+use archtrace_query::read::{CostQuery, EventQuery, FactQuery, Version};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tokio::runtime::Runtime;
 
 use super::super::support::{at, hello};
+use super::cost::{all_by, sums};
 use super::{all, gap, head, only, owner};
 use agent::Agent;
 use model::{Model, Shown, Told, told};
@@ -249,6 +251,13 @@ impl Node {
             (binary, (Shown::of(fact), fact.ended))
         });
         assert_eq!(known.collect::<BTreeMap<_, _>>(), self.model.all());
+        let query = CostQuery {
+            nodes: vec![self.name.clone()],
+            ..all_by(&[CostDimension::Workload])
+        };
+        let burnt = sums(store, query).await.into_iter();
+        let burnt: BTreeMap<_, _> = burnt.filter(|(_, cpu_ns)| *cpu_ns > 0).collect();
+        assert_eq!(burnt, self.model.burnt());
         let query = EventQuery {
             selection: filter(),
             ..super::any()

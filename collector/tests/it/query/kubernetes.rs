@@ -115,7 +115,7 @@ fn list(names: &[&str], more: &str) -> String {
 
 fn node(name: &str, version: u32) -> String {
     format!(
-        r#"{{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{{"name":"{name}","uid":"6f2a5f0e-4c1c-4f5e-9d0e-{version:012}","resourceVersion":"{version}","creationTimestamp":"2026-01-01T00:00:00Z","labels":{{"kubernetes.io/arch":"arm64"}}}}}}"#
+        r#"{{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{{"name":"{name}","uid":"6f2a5f0e-4c1c-4f5e-9d0e-{version:012}","resourceVersion":"{version}","creationTimestamp":"2026-01-01T00:00:00Z","labels":{{"kubernetes.io/arch":"arm64","node.kubernetes.io/instance-type":"m7g.{version}","topology.kubernetes.io/zone":"z"}}}}}}"#
     )
 }
 
@@ -191,6 +191,12 @@ async fn nodes_are_listed_in_pages_and_watched() {
     let list = server.list();
     assert!(told(&list).0.starts_with("seen ("));
     until(&list, "kubernetes", Some("a c d e")).await;
+    let nodes = list.nodes();
+    let machine = |node| nodes.machine("any", node);
+    let kind = |node| machine(node).map(|machine| machine.instance_type.as_str());
+    assert_eq!(kind("a"), Some("m7g.12"), "as it is since it changed");
+    assert_eq!((kind("b"), kind("e")), (None, Some("m7g.21")));
+    assert_eq!(machine("a").map(|machine| machine.zone.as_str()), Some("z"));
     let asked = server.asked();
     assert!(
         asked

@@ -6,6 +6,7 @@ use archtrace_facts::digest::Digest;
 use archtrace_facts::fact::{Cause, Fact, FactId, Mode, Via};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
+use super::super::cost::Burnt;
 use super::super::nodes::Change;
 use super::super::values::{from_count, from_random, from_time, to_count, to_random};
 use super::super::writer::Failure;
@@ -22,6 +23,7 @@ pub(super) struct Stored {
     /// Which agent told of it last, and what that one's counters stood at.
     epoch: i64,
     told: Told,
+    owner: i64,
 }
 
 /// An agent's own counters of a fact.
@@ -44,6 +46,7 @@ impl Stored {
                 count: to_random(row.get(7)?),
                 cpu_ns: to_random(row.get(8)?),
             },
+            owner: row.get(9)?,
         })
     }
 
@@ -63,7 +66,8 @@ pub(super) fn digest(id: FactId, fact: &Fact) -> Digest {
 /// The facts that the node's agent keeps.
 pub(super) fn live(db: &Connection, node: NodeId) -> rusqlite::Result<HashMap<FactId, Stored>> {
     db.prepare_cached(
-        "SELECT key_id, id, live, processes, first_seen, last_seen, epoch, agent_count, agent_cpu_ns
+        "SELECT key_id, id, live, processes, first_seen, last_seen, epoch, agent_count, agent_cpu_ns,
+           owner_id
          FROM fact WHERE node_id = ? AND live = TRUE",
     )?
     .query_map([node.0], |row| {
@@ -74,7 +78,8 @@ pub(super) fn live(db: &Connection, node: NodeId) -> rusqlite::Result<HashMap<Fa
 
 pub(super) fn find(db: &Connection, node: NodeId, id: FactId) -> rusqlite::Result<Option<Stored>> {
     db.prepare_cached(
-        "SELECT key_id, id, live, processes, first_seen, last_seen, epoch, agent_count, agent_cpu_ns
+        "SELECT key_id, id, live, processes, first_seen, last_seen, epoch, agent_count, agent_cpu_ns,
+           owner_id
          FROM fact WHERE node_id = ? AND key_id = ?",
     )?
     .query_row(params![node.0, id.0], Stored::read)
@@ -121,7 +126,20 @@ pub(super) fn insert(
     change.emulated_facts += i64::from(key.mode == Mode::Emulated);
     change.failed_facts += i64::from(key.mode == Mode::Failed);
     change.digest = change.digest.plus(digest(id, fact));
+    burn(change, owner, fact, 0);
     Ok(())
+}
+
+/// Notes CPU time beyond what was known of an emulated fact. Others have none.
+fn burn(change: &mut Change<'_>, owner: i64, fact: &Fact, had: u64) {
+    let cpu_ns = from_count(fact.cpu_ns) - from_count(had);
+    if fact.key.mode == Mode::Emulated && cpu_ns != 0 {
+        change.burnt.push(Burnt {
+            owner,
+            since: from_time(fact.first_seen),
+            cpu_ns,
+        });
+    }
 }
 
 pub(super) fn update(
@@ -178,6 +196,7 @@ pub(super) fn update(
         change.digest = change.digest.minus(stored.digest(id));
     }
     change.digest = change.digest.plus(digest(id, fact));
+    burn(change, stored.owner, fact, had.cpu_ns);
     Ok(())
 }
 

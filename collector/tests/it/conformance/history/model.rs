@@ -6,6 +6,7 @@ use archtrace_collector::store::{Applied, Lease};
 use archtrace_facts::digest::Digest;
 use archtrace_facts::fact::{Fact, FactKey, Mode};
 use archtrace_facts::fleet::NodeFact;
+use archtrace_facts::identity;
 
 use super::super::super::support;
 use super::By;
@@ -216,6 +217,19 @@ impl Model {
             (format!("/{name}"), (shown, !kept.live))
         });
         facts.collect()
+    }
+
+    /// CPU time by whose it is: the sum over all that was ever told, whatever became of it.
+    pub(super) fn burnt(&self) -> BTreeMap<String, u64> {
+        let mut burnt = BTreeMap::new();
+        for (name, kept) in self.facts.iter().filter(|(_, kept)| kept.total > 0) {
+            let workload = match self.pods.get(&(name % 2)) {
+                Some(pod) => format!("Pod/pod-{pod}"),
+                None => identity::of_cgroup(&cgroup(name % 2)).unit,
+            };
+            *burnt.entry(workload).or_default() += kept.total * 1000;
+        }
+        burnt
     }
 
     pub(super) fn live(&self) -> BTreeMap<String, Shown> {
