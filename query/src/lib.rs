@@ -27,5 +27,6 @@ pub mod service;
 mod token;
 
 pub use expected::{Expected, Seen};
+pub use live::growth::{Counter, Growth};
 pub use read::Read;
-pub use service::{Open, Query, Server, Settings};
+pub use service::{Measured, Open, Query, Server, Settings};

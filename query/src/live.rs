@@ -10,8 +10,10 @@
 //! | [`texts`] | their texts, each once |
 //! | [`summary`] | sums over them |
 //! | [`log`] | what changed lately |
+//! | [`growth`] | how facts grow, for whoever counts it |
 //! | `poll` | the task |
 
+pub(crate) mod growth;
 mod log;
 mod poll;
 pub(crate) mod summary;
@@ -88,6 +90,7 @@ pub(crate) struct Shared<S> {
     changes: Arc<Log<Told>>,
     events: Arc<Log<NodeEvent>>,
     recent: recent::Cache,
+    counter: Option<Arc<dyn growth::Counter>>,
     /// Of each node the version up to which events are in the log, or nobody followed.
     events_known: Mutex<HashMap<NodeId, Version>>,
     state: watch::Sender<State>,
@@ -182,6 +185,7 @@ impl<S: Read> Live<S> {
             changes: Arc::new(Log::new(CHANGES)),
             events: Arc::new(Log::new(EVENTS)),
             recent: recent::Cache::default(),
+            counter: settings.server.counter(),
             events_known: Mutex::default(),
             state: watch::Sender::new(State::Loading),
             use_: Mutex::new(used),
