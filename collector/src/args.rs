@@ -1,6 +1,7 @@
 //! Options, and which exit code says what.
 
 mod auth;
+mod metrics;
 mod nodes;
 mod store;
 
@@ -14,6 +15,7 @@ use clap::{Parser, Subcommand};
 use crate::serve::Settings;
 use crate::store::Keep;
 pub use auth::{AuthArgs, JwksAt};
+pub use metrics::MetricsArgs;
 pub use nodes::NodesArgs;
 use store::StoreParser;
 pub use store::StoreUrl;
@@ -35,6 +37,8 @@ Examples:
   archtrace-collector --store 'postgres://archtrace@db.example/archtrace' \\
       --store-password-file /run/secrets/db …
       For a fleet beyond one machine: several collectors over one database.
+  archtrace-collector … --metrics-listen 0.0.0.0:9465
+      Tells Prometheus at /metrics, and probes at /healthz and /readyz.
   archtrace-collector --listen 0.0.0.0:50061 --insecure-plaintext
       For other machines, without encryption: only in a network that you trust.
 
@@ -46,7 +50,7 @@ Exit codes:
   0  ended because it was asked to
   1  something failed while it ran, or it was ended at once
   2  a bad option
-  3  it cannot listen on the address
+  3  it cannot listen on an address
   4  it cannot open the store
   5  certificates or keys of tokens cannot be used
   6  the list of nodes cannot be read";
@@ -175,6 +179,10 @@ pub struct Args {
     /// Who peers are.
     #[command(flatten)]
     pub auth: AuthArgs,
+
+    /// What Prometheus is told.
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
 }
 
 /// Something else than running.
@@ -230,6 +238,7 @@ impl Args {
             },
             auth: self.auth.options(),
             nodes: self.nodes.nodes(),
+            metrics: None,
         }
     }
 }

@@ -13,6 +13,7 @@
 //! | [`fleet`] | which nodes should report |
 //! | `ending` | ends answers that would go on for ever |
 //! | [`ingest`] | one stream per agent: order, acknowledgements, resynchronisation |
+//! | [`metrics`] | what Prometheus is told |
 //! | [`refusals`] | what was refused, counted by reason and logged once |
 //! | `retention` | lets the store forget what is old |
 //! | [`store`] | what is kept, behind one trait; SQLite, PostgreSQL |
@@ -29,6 +30,7 @@ mod ending;
 pub mod fleet;
 pub mod ingest;
 mod limiter;
+pub mod metrics;
 pub mod refusals;
 mod retention;
 pub mod serve;

@@ -2,6 +2,7 @@
 
 mod conformance;
 mod ingest;
+mod metrics;
 mod migration;
 mod postgres;
 mod program;
