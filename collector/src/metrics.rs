@@ -2,12 +2,12 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`names`] | every metric, and what is said of it |
-//! | [`own`] | what this process counts while it works |
-//! | [`timed`] | a store whose commits are timed |
-//! | [`requests`] | questions and their answers, by method |
-//! | [`process`] | what the process uses |
-//! | [`page`] | a page: the fleet as the live view has it, and all of the above |
+//! | `names` | every metric, and what is said of it |
+//! | `own` | what this process counts while it works |
+//! | `timed` | a store whose commits are timed |
+//! | `requests` | questions and their answers, by method |
+//! | `process` | what the process uses |
+//! | `page` | a page: the fleet as the live view has it, and all of the above |
 //!
 //! Of the fleet every replica tells the same, for all follow one store: whoever sums over replicas counts
 //! twice. Of itself each tells what it did.

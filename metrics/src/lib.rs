@@ -5,7 +5,7 @@
 //! | [`metric`] | what one metric is, and what is said of it |
 //! | [`sheet`] | the numbers of one page, and how they are written |
 //! | [`workloads`] | numbers by workload, in no more series than there may be |
-//! | [`serve`] | a port of its own: `/metrics`, `/healthz`, `/readyz` |
+//! | [`mod@serve`] | a port of its own: `/metrics`, `/healthz`, `/readyz` |
 //! | `read` | a page read again, for tests (feature `read`) |
 //!
 //! A page is made when somebody asks for it and not before: who has no Prometheus pays nothing. Names begin
