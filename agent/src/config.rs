@@ -2,6 +2,7 @@
 
 mod units;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -128,6 +129,15 @@ struct Options {
     #[arg(long, value_name = "PATH", global = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     socket: Option<PathBuf>,
+    /// Address and port for Prometheus and for probes (HTTP): /metrics, /healthz, /readyz, such as
+    /// 0.0.0.0:9464 in a DaemonSet. Whoever reaches it may read names of namespaces and workloads [default: none]
+    #[arg(long, value_name = "ADDR", global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metrics_listen: Option<SocketAddr>,
+    /// Most series that are named after workloads; what comes beyond is summed up as "other" [default: 1000]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(100..=100_000), global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metrics_max_series: Option<u32>,
     /// Log what the programs in the kernel say of themselves
     #[arg(long, global = true)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -178,11 +188,15 @@ pub struct Config {
     pub token_file: Option<PathBuf>,
     /// Where to answer questions about this node: a path, or `off`.
     pub socket: PathBuf,
+    /// Where Prometheus and probes come; nowhere if `None`.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Most series that are named after workloads.
+    pub metrics_max_series: u32,
     /// Whether the programs' own diagnostics are logged.
     pub kernel_log: bool,
 }
 
-const NAMES: [&str; 19] = [
+const NAMES: [&str; 21] = [
     "collector",
     "node_name",
     "cluster",
@@ -201,6 +215,8 @@ const NAMES: [&str; 19] = [
     "tls_server_name",
     "token_file",
     "socket",
+    "metrics_listen",
+    "metrics_max_series",
     "kernel_log",
 ];
 
@@ -229,6 +245,9 @@ impl Default for Config {
             tls_server_name: None,
             token_file: None,
             socket: PathBuf::from("/run/archtrace/agent.sock"),
+            metrics_listen: None,
+            // Half of them facts, half processes: 250 pods and more have room.
+            metrics_max_series: 1000,
             kernel_log: false,
         }
     }
@@ -337,6 +356,8 @@ mod tests {
             (vec!["--spool-max-bytes", "64MB"], "64MiB"),
             (vec!["--spool-max-age", "soon"], "24h"),
             (vec!["--node-name", ""], "node_name"),
+            (vec!["--metrics-listen", "9464"], "9464"),
+            (vec!["--metrics-max-series", "7"], "100"),
             (vec!["--no-such-option"], "--no-such-option"),
         ] {
             let error = config(&arguments).expect_err("refused");

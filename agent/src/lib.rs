@@ -8,6 +8,7 @@
 pub mod config;
 mod enrich;
 mod local;
+mod metrics;
 pub mod preflight;
 mod readable;
 mod run;

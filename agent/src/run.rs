@@ -1,5 +1,7 @@
 //! The wiring: source -> enrich -> aggregate -> sink, until a signal.
 
+use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use archtrace_facts::arch::Arch;
@@ -11,6 +13,7 @@ use crate::AgentError;
 use crate::config::{Bytes, Config, Span};
 use crate::enrich::names;
 use crate::local;
+use crate::metrics;
 use crate::source::sensor::Sensor;
 use crate::source::{compat, mounts, node, registry};
 use crate::watch::{self, Watch};
@@ -40,6 +43,8 @@ pub fn run(config: Config) -> Result<(), AgentError> {
         tls_server_name,
         token_file,
         socket: local,
+        metrics_listen,
+        metrics_max_series,
         kernel_log,
     } = config;
     let files = Files {
@@ -101,7 +106,7 @@ pub fn run(config: Config) -> Result<(), AgentError> {
         .map_err(|error| AgentError::Failed(format!("no event loop: {error}")))?;
     runtime.block_on(async {
         let failed = |what: &'static str| {
-            move |error: std::io::Error| AgentError::Failed(format!("{what}: {error}"))
+            move |error: io::Error| AgentError::Failed(format!("{what}: {error}"))
         };
         let mut interrupt = signal(SignalKind::interrupt()).map_err(failed("SIGINT"))?;
         let mut terminate = signal(SignalKind::terminate()).map_err(failed("SIGTERM"))?;
@@ -120,6 +125,18 @@ pub fn run(config: Config) -> Result<(), AgentError> {
             },
             image_audit,
         };
+        let metrics = metrics_listen.map(|listen| metrics::Config {
+            listen,
+            max_series: usize::try_from(metrics_max_series).unwrap_or(usize::MAX),
+        });
+        // Ends with this block.
+        let _metrics = match metrics {
+            None => None,
+            Some(config) => {
+                let started = metrics::start(config, &identity, &outbox).await;
+                Some(started.map_err(|error| cannot_listen(config.listen, &error))?)
+            }
+        };
         let watch = Watch::new(sensor, outbox.clone(), &identity.node, config);
         // Ends with this block.
         let _local = (local != Path::new("off"))
@@ -133,6 +150,12 @@ pub fn run(config: Config) -> Result<(), AgentError> {
             _ = terminate.recv() => Ok(()),
         }
     })
+}
+
+fn cannot_listen(address: SocketAddr, error: &io::Error) -> AgentError {
+    AgentError::Failed(format!(
+        "cannot listen on {address}: {error}; choose another with --metrics-listen ADDR"
+    ))
 }
 
 fn say(sensor: &Sensor) {

@@ -246,11 +246,12 @@ impl Watch {
         {
             tracing::warn!(error, "CPU time of live tasks was not sampled");
         }
-        if let Some(usage) = usage::read(&self.proc, self.page_size) {
-            self.outbox.lock().usage = usage;
-        }
         self.look_after_owners();
         self.read_foreign();
+        let usage = usage::read(&self.proc, self.page_size);
+        let mut contents = self.outbox.lock();
+        contents.usage = usage.unwrap_or(contents.usage);
+        contents.looked = Some(Instant::now());
     }
 }
 

@@ -55,11 +55,35 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
+/// How many connections there may be, and are.
+#[derive(Clone, Debug)]
+pub(crate) struct Places {
+    room: Arc<Semaphore>,
+    most: usize,
+}
+
+impl Places {
+    /// So many as were asked for, or as files allow.
+    pub(crate) fn new(max_connections: usize) -> Self {
+        let most = fitting(max_connections);
+        let room = Arc::new(Semaphore::new(most));
+        Self { room, most }
+    }
+
+    pub(crate) fn most(&self) -> usize {
+        self.most
+    }
+
+    pub(crate) fn taken(&self) -> usize {
+        self.most.saturating_sub(self.room.available_permits())
+    }
+}
+
 /// How connections are taken in.
 #[derive(Clone, Debug)]
 pub(crate) struct Door {
     pub(crate) tls: Option<Arc<Tls>>,
-    pub(crate) max_connections: usize,
+    pub(crate) places: Places,
     pub(crate) refusals: Arc<Refusals>,
 }
 
@@ -77,11 +101,10 @@ pub(crate) fn incoming(
 ) -> ReceiverStream<io::Result<Connection>> {
     let Door {
         tls,
-        max_connections,
+        places,
         refusals,
     } = door;
     let (ready, stream) = mpsc::channel(QUEUE);
-    let room = Arc::new(Semaphore::new(fitting(max_connections)));
     let shared = Arc::new(Shared {
         tls,
         handshakes: Semaphore::new(HANDSHAKES),
@@ -90,14 +113,13 @@ pub(crate) fn incoming(
     });
     tokio::spawn(async move {
         tokio::select! {
-            () = accept(&listener, &shared, &room) => {}
+            () = accept(&listener, &shared, &places.room) => {}
             () = shared.ready.closed() => {}
         }
     });
     ReceiverStream::new(stream)
 }
 
-/// So many as were asked for, or as files allow.
 fn fitting(max_connections: usize) -> usize {
     use nix::sys::resource::{Resource, getrlimit};
     let Ok((files, _)) = getrlimit(Resource::RLIMIT_NOFILE) else {

@@ -2,6 +2,7 @@
 
 mod auth;
 mod export;
+mod metrics;
 mod nodes;
 mod store;
 
@@ -16,6 +17,7 @@ use crate::serve::Settings;
 use crate::store::Keep;
 pub use auth::{AuthArgs, JwksAt};
 pub use export::ExportArgs;
+pub use metrics::MetricsArgs;
 pub use nodes::NodesArgs;
 use store::StoreParser;
 pub use store::StoreUrl;
@@ -42,6 +44,8 @@ Examples:
   archtrace-collector --export-otlp http://otel-collector:4317 --export-ocsf /var/log/archtrace.json \\
       --export-state /var/lib/archtrace …
       Events go to an OpenTelemetry collector as logs, and to a file as findings in OCSF.
+  archtrace-collector … --metrics-listen 0.0.0.0:9465
+      Tells Prometheus at /metrics, and probes at /healthz and /readyz.
   archtrace-collector --listen 0.0.0.0:50061 --insecure-plaintext
       For other machines, without encryption: only in a network that you trust.
 
@@ -53,7 +57,7 @@ Exit codes:
   0  ended because it was asked to
   1  something failed while it ran, or it was ended at once
   2  a bad option
-  3  it cannot listen on the address
+  3  it cannot listen on an address
   4  it cannot open the store
   5  certificates or keys of tokens cannot be used
   6  the list of nodes cannot be read
@@ -194,6 +198,9 @@ pub struct Args {
     /// Where events are passed on to.
     #[command(flatten)]
     pub exports: ExportArgs,
+    /// What Prometheus is told.
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
 }
 
 /// Something else than running.
@@ -257,6 +264,7 @@ impl Args {
             nodes: self.nodes.nodes(),
             policy: self.policy.clone(),
             exports: self.exports.options(),
+            metrics: None,
         }
     }
 }

@@ -24,6 +24,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::auth::Caller;
 use crate::limiter::Limiter;
+use crate::metrics::Own;
 use crate::refusals::Refusals;
 use crate::store::Store;
 use beats::Beats;
@@ -78,6 +79,7 @@ struct Shared<S> {
     store: Arc<S>,
     rules: Rules,
     refusals: Arc<Refusals>,
+    own: Arc<Own>,
     registry: Arc<Registry>,
     beats: Beats,
     staged: Arc<Staged>,
@@ -88,10 +90,11 @@ struct Shared<S> {
 
 impl<S: Store> Ingest<S> {
     /// Streams are told to leave, one after the other, when `shutdown` is cancelled.
-    pub fn new(
+    pub(crate) fn new(
         store: Arc<S>,
         rules: Rules,
         refusals: Arc<Refusals>,
+        own: Arc<Own>,
         shutdown: CancellationToken,
     ) -> Self {
         Self {
@@ -99,6 +102,7 @@ impl<S: Store> Ingest<S> {
                 store,
                 rules,
                 refusals,
+                own,
                 registry: Arc::default(),
                 beats: Beats::default(),
                 staged: Arc::default(),

@@ -17,6 +17,7 @@
 //! | `ending` | ends answers that would go on for ever |
 //! | [`exports`] | which exports there are, and what they could not pass on in time |
 //! | [`ingest`] | one stream per agent: order, acknowledgements, resynchronisation |
+//! | [`metrics`] | what Prometheus is told |
 //! | [`refusals`] | what was refused, counted by reason and logged once |
 //! | `retention` | lets the store forget what is old |
 //! | [`store`] | what is kept, behind one trait; SQLite, PostgreSQL |
@@ -36,6 +37,7 @@ pub mod fleet;
 pub mod ingest;
 mod limiter;
 pub mod policy;
+pub mod metrics;
 pub mod refusals;
 mod retention;
 pub mod serve;

@@ -95,11 +95,16 @@ impl Refusals {
     /// How often, by reason; those that never happened are left out.
     #[must_use]
     pub fn counts(&self) -> Vec<(String, u64)> {
+        let all = self.all().filter(|(_, count)| *count > 0);
+        all.map(|(reason, count)| (reason.to_owned(), count))
+            .collect()
+    }
+
+    /// The same, with those that never happened.
+    pub fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let count = |reason: Reason| self.counts[reason as usize].load(Ordering::Relaxed);
         let all = Reason::ALL.into_iter();
-        all.map(|reason| (reason.as_str().to_owned(), count(reason)))
-            .filter(|(_, count)| *count > 0)
-            .collect()
+        all.map(move |reason| (reason.as_str(), count(reason)))
     }
 
     fn is_news(&self, reason: Reason, who: &str, now: Instant) -> bool {

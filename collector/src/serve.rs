@@ -9,7 +9,7 @@ use archtrace_export::Progress;
 use archtrace_proto::FILE_DESCRIPTOR_SET;
 use archtrace_proto::v1::agent_ingest_server::AgentIngestServer;
 use archtrace_proto::v1::query_server::QueryServer;
-use archtrace_query::{Mandates, Query};
+use archtrace_query::{Counter, Mandates, Query};
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -17,7 +17,7 @@ use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tracing::{info, warn};
 
-use crate::accept::{self, Door};
+use crate::accept::{self, Door, Places};
 use crate::args::{Args, StoreUrl};
 use crate::auth::layer::Roles;
 use crate::auth::{self, Auth, AuthError};
@@ -27,6 +27,7 @@ use crate::fleet::{self, Nodes, NodesError, machines};
 use crate::ingest::gate::Room;
 use crate::ingest::{Ingest, Rules};
 use crate::policy::{self, PolicyError};
+use crate::metrics::{self, Counting, Fleet, Own, Requests, Timed};
 use crate::refusals::Refusals;
 use crate::retention;
 use crate::store::postgres::{PATIENCE, PostgresStore};
@@ -78,6 +79,8 @@ pub struct Settings {
     pub policy: Option<PathBuf>,
     /// Where events are passed on to.
     pub exports: exports::Options,
+    /// What Prometheus is told, and where; nothing if `None`.
+    pub metrics: Option<metrics::Options>,
 }
 
 impl Settings {
@@ -99,6 +102,7 @@ impl Settings {
             nodes: Nodes::Seen,
             policy: None,
             exports: exports::Options::default(),
+            metrics: None,
         }
     }
 }
@@ -109,6 +113,7 @@ struct Known {
     authenticated: bool,
     refusals: Arc<Refusals>,
     exports: Vec<Arc<Progress>>,
+    counting: Option<Arc<Counting>>,
 }
 
 impl archtrace_query::Server for Known {
@@ -121,15 +126,22 @@ impl archtrace_query::Server for Known {
         counts.extend(exports::troubles(&self.exports));
         counts
     }
+
+    fn counter(&self) -> Option<Arc<dyn Counter>> {
+        let counting = self.counting.clone()?;
+        Some(counting)
+    }
 }
 
 /// Why the collector ended although nobody asked it to.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The address is taken or not ours.
-    #[error("cannot listen on {address}: {reason}; choose another with --listen ADDR")]
+    #[error("cannot listen on {address}: {reason}; choose another with {option} ADDR")]
     Listen {
-        /// What `--listen` said.
+        /// Which option named it.
+        option: &'static str,
+        /// What it said.
         address: SocketAddr,
         /// The system's error.
         reason: std::io::Error,
@@ -185,13 +197,25 @@ impl Failure {
 /// If it cannot start, or the store or the server fail.
 pub async fn run(args: Args, shutdown: CancellationToken) -> Result<(), Failure> {
     let listen = args.listen;
-    let settings = args.settings();
+    let mut settings = args.settings();
     let (store, password_file) = (args.store, args.store_password_file);
+    let cannot = |option, address| {
+        move |reason| Failure::Listen {
+            option,
+            address,
+            reason,
+        }
+    };
     // First the address: whoever loses a race for it must not have touched the winner's store.
-    let listener = accept::listen(listen).map_err(|reason| Failure::Listen {
-        address: listen,
-        reason,
-    })?;
+    let listener = accept::listen(listen).map_err(cannot("--listen", listen))?;
+    if let Some(at) = args.metrics.metrics_listen {
+        let listener = archtrace_metrics::serve::listen(at).await;
+        let listener = listener.map_err(cannot("--metrics-listen", at))?;
+        settings.metrics = Some(metrics::Options {
+            listener,
+            max_series: usize::try_from(args.metrics.metrics_max_series).unwrap_or(usize::MAX),
+        });
+    }
     let address = listener.local_addr().unwrap_or(listen);
     let listening = |store: &str| {
         let version = env!("CARGO_PKG_VERSION");
@@ -239,6 +263,7 @@ pub async fn serve<S: Store>(
         nodes,
         policy,
         exports,
+        metrics,
     } = settings;
     // What runs beside the server ends when this does.
     let over = CancellationToken::new();
@@ -249,14 +274,18 @@ pub async fn serve<S: Store>(
     };
     let mandates = policy::start(policy, over.clone()).await?;
     let has_policy = matches!(mandates, Mandates::Of(_));
-    let store = Arc::new(store);
+    let own: Arc<Own> = Arc::default();
+    let store = Arc::new(Timed::new(store, Arc::clone(&own)));
     let refusals: Arc<Refusals> = Arc::default();
     let mut exports = Exports::start(&exports, &store, &store_name)?;
     let exported = exports.progress();
+    let counting = metrics.as_ref().map(|metrics| metrics.max_series);
+    let counting = counting.map(|most| Arc::new(Counting::new(most)));
     let known = Arc::new(Known {
         authenticated: auth.is_some(),
         refusals: Arc::clone(&refusals),
         exports: exported.clone(),
+        counting: counting.clone(),
     });
     let rules = Rules {
         heartbeat_interval,
@@ -267,6 +296,7 @@ pub async fn serve<S: Store>(
         Arc::clone(&store),
         rules,
         Arc::clone(&refusals),
+        Arc::clone(&own),
         shutdown.clone(),
     );
     let agents = AgentIngestServer::new(ingest.clone());
@@ -281,16 +311,33 @@ pub async fn serve<S: Store>(
         shutdown: shutdown.clone(),
     };
     let query = Query::new(Arc::clone(&store), asked);
+    let (places, requests) = (Places::new(max_connections), Requests::new());
+    if let (Some(metrics), Some(counting)) = (metrics, counting) {
+        let page = Fleet {
+            query: query.clone(),
+            own,
+            requests: requests.clone(),
+            refusals: Arc::clone(&refusals),
+            places: places.clone(),
+            counting,
+            shutdown: shutdown.clone(),
+            findings: tokio::sync::Mutex::default(),
+        };
+        let serving = archtrace_metrics::serve(metrics.listener, Arc::new(page), over.clone());
+        tokio::spawn(serving);
+    }
     let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_serving::<AgentIngestServer<Ingest<S>>>().await;
-    health.set_serving::<QueryServer<Query<S>>>().await;
+    health
+        .set_serving::<AgentIngestServer<Ingest<Timed<S>>>>()
+        .await;
+    health.set_serving::<QueryServer<Query<Timed<S>>>>().await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
     let door = Door {
         tls: auth.as_ref().map(|auth| Arc::clone(&auth.tls)),
-        max_connections,
+        places,
         refusals: Arc::clone(&refusals),
     };
     let closing = CancellationToken::new();
@@ -301,6 +348,7 @@ pub async fn serve<S: Store>(
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(MAX_STREAMS)
         .http2_max_header_list_size(MAX_HEADERS)
+        .layer(requests)
         .layer(Roles {
             auth,
             refusals,

@@ -3,7 +3,7 @@
 //! The kernel counts by inode, people think in names: several counters may feed one fact (a file
 //! that was replaced in place). Counters arrive before or after their name, in any order.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::Hash;
 use std::time::{Duration, SystemTime};
 
@@ -53,7 +53,17 @@ pub struct Table<C> {
     digest: Digest,
     /// How often a fact changed, came or went.
     version: u64,
+    totals: BTreeMap<(Mode, &'static str), Total>,
     capacity: usize,
+}
+
+/// What all facts of one kind counted, those that were given up included: it only ever grows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Total {
+    /// Execs.
+    pub execs: u64,
+    /// CPU time in nanoseconds.
+    pub cpu_ns: u64,
 }
 
 /// The table holds as many facts as it was made for; this one has no place.
@@ -96,6 +106,7 @@ impl<C: Copy + Eq + Hash> Table<C> {
             dropped: 0,
             digest: Digest::default(),
             version: 0,
+            totals: BTreeMap::new(),
             capacity,
         }
     }
@@ -127,6 +138,14 @@ impl<C: Copy + Eq + Hash> Table<C> {
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version
+    }
+
+    /// What was counted under any name so far, by mode and the word of the architecture ([`Arch::word`]).
+    ///
+    /// [`Arch::word`]: crate::arch::Arch::word
+    #[must_use]
+    pub fn totals(&self) -> &BTreeMap<(Mode, &'static str), Total> {
+        &self.totals
     }
 
     /// Whether a counter has its name.
@@ -186,7 +205,7 @@ impl<C: Copy + Eq + Hash> Table<C> {
             .or_insert_with(|| Counter::new(time));
         counter.fact = Some(id);
         let so_far = counter.reading;
-        entry.add(Reading::zero(time), so_far);
+        entry.add(Reading::zero(time), so_far, &mut self.totals);
         self.dirty.insert(id);
         self.version += 1;
         Ok(())
@@ -215,7 +234,7 @@ impl<C: Copy + Eq + Hash> Table<C> {
         if let Some(id) = counter.fact
             && let Some(entry) = self.facts.get_mut(&id)
         {
-            entry.add(before, reading);
+            entry.add(before, reading, &mut self.totals);
             self.dirty.insert(id);
             self.version += 1;
         }
@@ -384,7 +403,16 @@ impl Reading {
 
 impl Entry {
     /// A counter went from `before` to `now`.
-    fn add(&mut self, before: Reading, now: Reading) {
+    fn add(
+        &mut self,
+        before: Reading,
+        now: Reading,
+        totals: &mut BTreeMap<(Mode, &'static str), Total>,
+    ) {
+        let FactKey { mode, arch, .. } = self.fact.key;
+        let total = totals.entry((mode, arch.word())).or_default();
+        total.execs += now.count - before.count;
+        total.cpu_ns += now.cpu_ns - before.cpu_ns;
         let Fact {
             count,
             processes,

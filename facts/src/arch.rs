@@ -90,6 +90,13 @@ const NAMES: [(Arch, &str); 18] = [
 ];
 
 impl Arch {
+    /// Its name, or `other`: one of few words, where a name that somebody else chooses would be one too many.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        let named = NAMES.iter().find(|(arch, _)| *arch == self);
+        named.map_or("other", |(_, name)| name)
+    }
+
     /// The architecture that an ELF identification stands for.
     ///
     /// Machine, class and byte order together decide (System V gABI, "ELF Identification"):

@@ -164,6 +164,15 @@ impl Findings {
         found.last_seen = found.last_seen.max(last_seen);
     }
 
+    /// How many there are of each kind.
+    pub(crate) fn counts(&self) -> BTreeMap<Id, u64> {
+        let mut counts = BTreeMap::new();
+        for key in self.found.keys() {
+            *counts.entry(key.id).or_default() += 1;
+        }
+        counts
+    }
+
     /// Those behind `after`, at most `limit`.
     pub(crate) fn page(self, after: Option<&Key>, limit: usize) -> Vec<(Key, FleetFinding)> {
         let found = self.found.into_iter();

@@ -33,5 +33,6 @@ mod token;
 pub use coverage::standing::Known;
 pub use expected::{Expected, Seen};
 pub use mandates::{Mandated, Mandates, Policies};
+pub use live::growth::{Counter, Growth};
 pub use read::Read;
-pub use service::{Open, Query, Server, Settings};
+pub use service::{Measured, Open, Query, Server, Settings};

@@ -11,8 +11,10 @@
 //! | [`whole`] | those that are not native, as they are told |
 //! | [`summary`] | sums over them |
 //! | [`log`] | what changed lately |
+//! | [`growth`] | how facts grow, for whoever counts it |
 //! | `poll` | the task |
 
+pub(crate) mod growth;
 mod log;
 mod poll;
 pub(crate) mod summary;
@@ -99,6 +101,7 @@ pub(crate) struct Shared<S> {
     ledger: RwLock<Option<Ledger>>,
     digests: digests::Cache,
     /// Of each node the version up to which events are in the log and the ledger, or nobody wanted them.
+    counter: Option<Arc<dyn growth::Counter>>,
     events_known: Mutex<HashMap<NodeId, Version>>,
     state: watch::Sender<State>,
     use_: Mutex<Use>,
@@ -230,6 +233,7 @@ impl<S: Read> Live<S> {
             mandates: settings.mandates.clone(),
             ledger: RwLock::default(),
             digests: digests::Cache::default(),
+            counter: settings.server.counter(),
             events_known: Mutex::default(),
             state: watch::Sender::new(State::Loading),
             use_: Mutex::new(used),

@@ -8,6 +8,7 @@ mod facts;
 mod findings;
 mod follow;
 mod images;
+mod measure;
 mod nodes;
 mod status;
 mod stream;
@@ -30,7 +31,9 @@ use crate::coverage::standing::Known;
 use crate::expected::Expected;
 use crate::live::Live;
 use crate::mandates::Mandates;
+use crate::live::growth::Counter;
 use crate::read::Read;
+pub use measure::Measured;
 
 /// A node that is silent for this many heartbeats is stale.
 pub const MISSED_HEARTBEATS: u32 = 3;
@@ -41,6 +44,10 @@ pub trait Server: Send + Sync + 'static {
     fn authenticated(&self) -> bool;
     /// What was refused since the server started, by reason.
     fn refusals(&self) -> Vec<(String, u64)>;
+    /// Who counts how facts grow, if somebody does.
+    fn counter(&self) -> Option<Arc<dyn Counter>> {
+        None
+    }
 }
 
 /// One that authenticates nobody and refuses nothing.

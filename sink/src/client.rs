@@ -52,10 +52,12 @@ pub async fn run<C: Copy + Eq + Hash>(
             },
         };
         let session::Ended { error, progressed } = ended;
+        let planned = error.reconnect_within().filter(|_| progressed);
+        outbox.lock().link.ended(planned.is_some());
         if progressed {
             backoff.reset();
         }
-        let wait = match error.reconnect_within().filter(|_| progressed) {
+        let wait = match planned {
             Some(spread) => {
                 tracing::debug!(%error, "connecting again");
                 jitter(spread.min(LONGEST_SPREAD))

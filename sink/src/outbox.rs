@@ -2,6 +2,7 @@
 
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Instant, SystemTime};
 
 use archtrace_facts::aggregate::Table;
 use archtrace_facts::digest::Digest;
@@ -29,6 +30,10 @@ pub struct Contents<C> {
     pub preflight: Preflight,
     /// What the process uses.
     pub usage: Usage,
+    /// When the watching side last looked at everything; `None` before the first time.
+    pub looked: Option<Instant>,
+    /// How the stream to a collector does.
+    pub link: Link,
     /// How far the collector has the facts.
     pub(crate) told: Told,
 }
@@ -40,6 +45,37 @@ pub struct Usage {
     pub resident_bytes: u64,
     /// CPU time since it started, in nanoseconds.
     pub cpu_ns: u64,
+}
+
+/// How the stream to a collector does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Link {
+    /// A collector has welcomed this node, and the stream is open.
+    pub connected: bool,
+    /// Streams that were welcomed so far.
+    pub streams: u64,
+    /// Streams that ended otherwise than as planned, or never began.
+    pub failures: u64,
+    /// How often a collector asked for a snapshot.
+    pub resyncs: u64,
+    /// How often one asked for a pause.
+    pub throttles: u64,
+    /// When one last said that it has stored something.
+    pub stored_at: Option<SystemTime>,
+}
+
+impl Link {
+    /// A stream was welcomed.
+    pub(crate) fn began(&mut self) {
+        self.connected = true;
+        self.streams += 1;
+    }
+
+    /// A stream ended, or did not come to be.
+    pub(crate) fn ended(&mut self, as_planned: bool) {
+        self.connected = false;
+        self.failures += u64::from(!as_planned);
+    }
 }
 
 /// How far the collector has the facts: revisions go on from one stream to the next.
@@ -81,6 +117,8 @@ impl<C: Copy + Eq + Hash> Outbox<C> {
             recent: Recent::default(),
             preflight,
             usage: Usage::default(),
+            looked: None,
+            link: Link::default(),
             told: Told::default(),
         };
         Self {

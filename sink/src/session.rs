@@ -255,6 +255,7 @@ fn take_welcome<C: Copy + Eq + Hash>(
         )));
     }
     let mut contents = outbox.lock();
+    contents.link.began();
     let events = &mut contents.events;
     for (stream, next) in hello.earlier_streams.iter().zip(earlier) {
         // The disk may have forgotten, in a loss of power, what had arrived.

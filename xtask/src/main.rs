@@ -16,6 +16,7 @@ mod kernel;
 mod paths;
 mod postgres;
 mod progress;
+mod promtool;
 mod proto;
 mod run;
 mod setup;

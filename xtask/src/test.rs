@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::binaries::{self, cargo};
 use crate::checklist::{self, Column};
 use crate::vm::{self, Arch, Cases};
-use crate::{apt, containerd, emulator, paths, postgres, progress, proto, setup, tree};
+use crate::{apt, containerd, emulator, paths, postgres, progress, promtool, proto, setup, tree};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -112,6 +112,7 @@ fn checks(outcomes: &mut Vec<Outcome>) {
         });
     }
     step(outcomes, "the protocol", proto::check);
+    step(outcomes, "alert rules", promtool::check);
     // What is known of the dependencies changes without this source changing.
     let known = progress::during("ask for advisories", || {
         Ok(command("cargo-deny check advisories")

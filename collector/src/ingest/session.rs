@@ -66,6 +66,7 @@ async fn serve<S: Store>(context: &Context<S>, requests: &mut Inbox) -> Result<(
     let claim = shared.registry.claim(&hello.cluster, &node);
     // Boxed, here and below: what is only needed for a moment does not count for every stream that waits.
     let mut session = Box::pin(Session::attach(context, hello)).await?;
+    let _reporting = shared.own.reporting();
     let silence = silence(context);
     let mut leaves_at = Instant::now() + lifetime(context);
     let mut reason = "the stream is as old as it may become";

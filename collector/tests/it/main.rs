@@ -3,6 +3,7 @@
 mod conformance;
 mod export;
 mod ingest;
+mod metrics;
 mod migration;
 mod postgres;
 mod program;

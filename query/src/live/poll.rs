@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
+use std::time::SystemTime;
 
 use archtrace_facts::fleet::NodeEvent;
 use tokio::time::{Instant, sleep};
 
 use super::table::Table;
-use super::{INTERVAL, Shared, State, Told, Use, settle};
+use super::{INTERVAL, Shared, State, Told, Use, growth, settle};
 use crate::coverage::ledger;
 use crate::read::{FactChange, Head, NodeId, Read, StoreError, Version};
 use crate::service::alive_since;
@@ -19,11 +20,16 @@ pub(crate) const NODES_AT_ONCE: usize = 100;
 /// Reads changes until nobody asks any more, or the server ends.
 pub(super) async fn run<S: Read>(shared: Arc<Shared<S>>) {
     let mut ended = Ended(Some(&shared));
+    let mut looked = SystemTime::now();
     loop {
+        let now = SystemTime::now();
         let passed = tokio::select! {
-            passed = pass(&shared) => passed,
+            passed = pass(&shared, looked) => passed,
             () = shared.stop.cancelled() => return,
         };
+        if passed.is_ok() {
+            looked = now;
+        }
         if let Err(error) = passed {
             let was_away = matches!(*shared.state.borrow(), State::Away);
             if !was_away {
@@ -66,13 +72,13 @@ fn clear<S>(shared: &Shared<S>, used: &mut Use) {
     used.runs = false;
 }
 
-/// Reads once what changed.
-async fn pass<S: Read>(shared: &Shared<S>) -> Result<(), StoreError> {
+/// Reads once what changed since somebody looked before.
+async fn pass<S: Read>(shared: &Shared<S>, looked: SystemTime) -> Result<(), StoreError> {
     let at = Instant::now();
     let heads = shared.store.heads().await?;
     let versions: HashMap<_, _> = heads.iter().map(|head| (head.node, head.version)).collect();
     ledger::prepare(shared, &heads).await?;
-    read_facts(shared, &heads, &versions).await?;
+    read_facts(shared, &heads, &versions, looked).await?;
     read_events(shared, &versions).await?;
     let coverage = shared.coverage_of(&heads);
     shared.state.send_modify(|state| {
@@ -91,6 +97,7 @@ async fn read_facts<S: Read>(
     shared: &Shared<S>,
     heads: &[Head],
     versions: &HashMap<NodeId, Version>,
+    looked: SystemTime,
 ) -> Result<(), StoreError> {
     let news = write(shared, |table| {
         let news = table.take_heads(heads, alive_since(shared.heartbeat_interval));
@@ -108,6 +115,7 @@ async fn read_facts<S: Read>(
         let told = changes.iter().map(|change| (change.node, change.version));
         let told: Vec<_> = told.collect();
         write(shared, |table| {
+            count(shared, table, &changes, looked);
             take(shared, table, nodes, changes, false);
             let known = nodes
                 .iter()
@@ -133,6 +141,17 @@ async fn read_facts<S: Read>(
 
 fn write<S, T>(shared: &Shared<S>, change: impl FnOnce(&mut Table) -> T) -> T {
     change(&mut shared.table.write().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Tells whoever counts how facts grow by these changes, of which the table has none yet, and each fact is
+/// changed once.
+fn count<S>(shared: &Shared<S>, table: &Table, changes: &[FactChange], looked: SystemTime) {
+    if let Some(counter) = &shared.counter {
+        let grown = changes.iter();
+        grown
+            .filter_map(|change| growth::of(table, change, looked))
+            .for_each(|growth| counter.grew(growth));
+    }
 }
 
 /// Takes changes of these nodes in.

@@ -2,5 +2,6 @@
 
 mod coverage;
 mod follow;
+mod growth;
 mod memory;
 mod view;

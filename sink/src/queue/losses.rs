@@ -19,6 +19,8 @@ pub(super) struct Losses {
     waiting: BTreeMap<String, u64>,
     /// What losses name, here or on their way.
     named: Vec<SequenceRange>,
+    /// How many were lost in this run, by stage.
+    totals: BTreeMap<String, u64>,
 }
 
 impl Losses {
@@ -27,8 +29,15 @@ impl Losses {
         &self.pending
     }
 
+    /// How many were lost in this run, by stage.
+    pub(super) fn totals(&self) -> &BTreeMap<String, u64> {
+        &self.totals
+    }
+
     /// Adds one.
     pub(super) fn add(&mut self, loss: ReportedLoss) {
+        let total = self.totals.entry(loss.stage.clone()).or_default();
+        *total = total.saturating_add(loss.count);
         if let Some(range) = loss.range {
             self.name(range);
         }

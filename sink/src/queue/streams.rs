@@ -1,5 +1,7 @@
 //! Which streams there are, and how far each has come.
 
+use std::collections::BTreeMap;
+
 use archtrace_facts::report::{EventStream, MAX_EARLIER_STREAMS};
 use archtrace_facts::text::escape;
 
@@ -66,6 +68,12 @@ impl Queue {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// How many were lost in this run of the agent, by the words of stages; those that were not, are not there.
+    #[must_use]
+    pub fn lost(&self) -> &BTreeMap<String, u64> {
+        self.losses.totals()
     }
 
     /// How many bytes of them are on disk.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::hash::Hash;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use archtrace_facts::aggregate::Changes;
 use archtrace_facts::node::Preflight;
@@ -165,6 +165,7 @@ impl<'a, C: Copy + Eq + Hash> Outgoing<'a, C> {
             self.batch = None;
         }
         if progressed {
+            contents.link.stored_at = Some(SystemTime::now());
             self.throttles.reset();
         }
         Ok(progressed)
@@ -189,7 +190,10 @@ impl<'a, C: Copy + Eq + Hash> Outgoing<'a, C> {
         if !matches!(self.update, Update::Snapshot(_)) {
             self.update = Update::None;
         }
-        self.outbox.lock().told.settled = false;
+        let mut contents = self.outbox.lock();
+        contents.link.resyncs += 1;
+        contents.told.settled = false;
+        drop(contents);
         self.snapshot = Some(now + wait);
     }
 
@@ -201,6 +205,7 @@ impl<'a, C: Copy + Eq + Hash> Outgoing<'a, C> {
             ?wait,
             "the collector asks for a pause"
         );
+        self.outbox.lock().link.throttles += 1;
         self.quiet = Some(now + wait);
         self.batch = None;
         self.parts.clear();

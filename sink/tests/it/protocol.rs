@@ -100,6 +100,8 @@ async fn a_resync_is_answered_by_a_snapshot() {
     let snapshot = stream.state().await;
     assert_eq!(snapshot.kind(), Kind::SnapshotEnd);
     assert_eq!(snapshot.digest, digest_of(&snapshot.upserts));
+    let link = agent.outbox.lock().link;
+    assert_eq!((link.resyncs, link.throttles), (1, 0));
 }
 
 #[tokio::test]
@@ -128,9 +130,13 @@ async fn events_are_sent_until_they_are_stored() {
     stream.state().await;
     let batch = stream.events().await;
     assert_eq!((batch.first_sequence, batch.records.len()), (3, 1));
+    assert_eq!(agent.outbox.lock().link.stored_at, None);
     stream.ack(1, (7, 4)).await;
     agent.happened(4);
     assert_eq!(stream.events().await.first_sequence, 4);
+    let link = agent.outbox.lock().link;
+    assert_eq!((link.connected, link.streams, link.failures), (true, 2, 1));
+    assert!(link.stored_at.is_some());
 }
 
 #[tokio::test]
@@ -155,6 +161,8 @@ async fn a_throttled_agent_waits_and_sends_again() {
     assert_eq!(stream.state().await.kind(), Kind::SnapshotEnd);
     assert!(since.elapsed() > pause / 2, "{:?}", since.elapsed());
     assert_eq!(stream.events().await.first_sequence, 1);
+    let link = agent.outbox.lock().link;
+    assert_eq!((link.resyncs, link.throttles), (0, 1));
 }
 
 #[tokio::test]
@@ -235,6 +243,7 @@ async fn a_planned_end_is_followed_by_a_new_stream_at_once() {
         status.metadata_mut().insert(RECONNECT, within);
         stream.end(status).await;
     }
+    assert_eq!(agent.outbox.lock().link.failures, 0, "it was planned");
 }
 
 #[tokio::test]

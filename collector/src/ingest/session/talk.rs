@@ -280,6 +280,7 @@ impl<'a, S: Store> Session<'a, S> {
     async fn throttle(&mut self, retry_after: std::time::Duration) -> Result<(), Status> {
         // Facts are to come as a snapshot, and nobody knows what became of the last update.
         self.held = None;
+        self.context.shared.own.throttle();
         let throttle = Throttle {
             retry_after,
             reason: "the collector cannot store anything at the moment".to_owned(),
@@ -291,6 +292,7 @@ impl<'a, S: Store> Session<'a, S> {
         debug!(node = %self.name, reason, "asking for a snapshot");
         self.staging.clear();
         self.held = None;
+        self.context.shared.own.resync();
         self.answer(Response::Resync(v1::Resync {
             reason: reason.to_owned(),
         }))

@@ -1,0 +1,134 @@
+//! Every metric of the collector. docs/metrics.md lists them; a test holds it against a page.
+
+use archtrace_metrics::Metric;
+
+pub(super) static FACTS: Metric = Metric::gauge(
+    "fleet_facts",
+    "Facts that agents keep now: a binary in a container, by how it runs.",
+);
+pub(super) static PODS: Metric = Metric::gauge(
+    "fleet_pods",
+    "Pods that have one of these facts; one is counted on each node that has facts of it.",
+);
+pub(super) static PROCESSES: Metric = Metric::gauge(
+    "fleet_processes",
+    "Processes alive that run emulated; those of nodes that do not report are left out.",
+);
+pub(super) static EXECS: Metric = Metric::counter(
+    "fleet_execs",
+    "Execs that the store heard of since this collector started.",
+);
+pub(super) static CPU: Metric = Metric::counter(
+    "fleet_emulated_cpu",
+    "CPU time of emulated tasks that the store heard of since this collector started.",
+)
+.seconds();
+pub(super) static NODES: Metric = Metric::gauge(
+    "fleet_nodes",
+    "Nodes that should report, by whether they do: reporting, stale, or unknown, which never did.",
+);
+pub(super) static FINDINGS: Metric = Metric::gauge(
+    "fleet_findings",
+    "Things that somebody should act on, each once, as archtrace findings lists them.",
+);
+pub(super) static LOSSES: Metric = Metric::counter(
+    "fleet_losses",
+    "Records and counts that were lost, by where, over all time that the store remembers.",
+);
+pub(super) static GAP: Metric = Metric::gauge(
+    "fleet_unexplained_gap",
+    "Events that are neither stored nor named by a loss; should be 0.",
+);
+
+pub(super) static INFO: Metric = Metric::gauge(
+    "collector_build_info",
+    "Always 1; the version of this collector.",
+);
+pub(super) static STARTED: Metric = Metric::gauge(
+    "collector_start_time",
+    "When this collector started, since 1970.",
+)
+.seconds();
+pub(super) static CURRENT: Metric = Metric::gauge(
+    "collector_view_current",
+    "Whether this page tells of the fleet: 0 while facts are read or the store does not answer.",
+);
+pub(super) static RESIDENT: Metric =
+    Metric::gauge("collector_resident_memory", "Memory of this process.").bytes();
+pub(super) static USED: Metric =
+    Metric::counter("collector_cpu", "CPU time of this process.").seconds();
+pub(super) static CONNECTIONS: Metric = Metric::gauge(
+    "collector_connections",
+    "Connections of agents and readers that are open.",
+);
+pub(super) static MOST_CONNECTIONS: Metric = Metric::gauge(
+    "collector_connections_limit",
+    "Connections that there may be at once.",
+);
+pub(super) static AGENTS: Metric = Metric::gauge(
+    "collector_agents",
+    "Agents that report to this collector now.",
+);
+pub(super) static ATTACHED: Metric = Metric::counter(
+    "collector_attached",
+    "Streams of agents that were welcomed.",
+);
+pub(super) static UPDATES: Metric = Metric::counter(
+    "collector_updates",
+    "Updates of agents' facts, by kind and by what became of them.",
+);
+pub(super) static UPSERTS: Metric =
+    Metric::counter("collector_upserts", "Facts in updates that were applied.");
+pub(super) static RECORDS: Metric = Metric::counter(
+    "collector_records",
+    "Events, losses and changes of handlers in batches that were stored, repeated ones included.",
+);
+pub(super) static REFUSALS: Metric = Metric::counter(
+    "collector_refusals",
+    "What was refused, by reason; the log tells the first of each.",
+);
+pub(super) static RESYNCS: Metric = Metric::counter(
+    "collector_resyncs",
+    "How often an agent was asked to tell all its facts again.",
+);
+pub(super) static THROTTLES: Metric = Metric::counter(
+    "collector_throttles",
+    "How often an agent was asked to wait, because nothing could be stored.",
+);
+pub(super) static COMMITS: Metric = Metric::durations(
+    "collector_commit",
+    "How long the store took to commit, waiting for others included.",
+);
+pub(super) static FAILURES: Metric = Metric::counter(
+    "collector_commit_failures",
+    "Commits that failed, by what was to be stored.",
+);
+pub(super) static REQUESTS: Metric = Metric::counter(
+    "collector_requests",
+    "Requests, by method and gRPC status; of answers that go on, the status that they began with.",
+);
+pub(super) static ANSWERS: Metric = Metric::durations(
+    "collector_answer",
+    "How long requests took, other than those whose answers go on.",
+);
+pub(super) static STORED: Metric = Metric::gauge("collector_store", "Size of the store.").bytes();
+pub(super) static STORED_FACTS: Metric = Metric::gauge(
+    "collector_store_facts",
+    "Facts that the store holds, history included.",
+);
+pub(super) static STORED_EVENTS: Metric = Metric::gauge(
+    "collector_store_events",
+    "Events that the store holds, losses not included.",
+);
+pub(super) static SERIES: Metric = Metric::gauge(
+    "collector_workload_series",
+    "Combinations of namespace, workload, mode and architecture that have series of their own.",
+);
+pub(super) static MOST_SERIES: Metric = Metric::gauge(
+    "collector_workload_series_limit",
+    "How many may have; --metrics-max-series says it in series.",
+);
+pub(super) static OVERFLOW: Metric = Metric::counter(
+    "collector_workload_overflow",
+    "How often such a combination was summed up as other, each page anew.",
+);
