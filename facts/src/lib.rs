@@ -30,6 +30,8 @@
 //! | [`digest`] | a set of facts | one number, to compare what two sides hold |
 //! | [`select`] | a question | which facts and events are meant |
 //! | [`fleet`] | — | what a collector answers about many nodes |
+//! | [`gate`] | facts of pods, and the state of their nodes | whether all of them run natively |
+//! | [`matrix`] | what was seen of a workload and its images | whether it may move to another architecture, row by row |
 //! | [`text`] | bytes of unknown encoding | printable text |
 #![forbid(unsafe_code)]
 
@@ -45,10 +47,12 @@ pub mod fact;
 pub mod failure;
 pub mod finding;
 pub mod fleet;
+pub mod gate;
 pub mod identity;
 pub mod image;
 pub mod isa;
 pub mod maps;
+pub mod matrix;
 pub mod mounts;
 pub mod node;
 pub mod report;
