@@ -12,6 +12,7 @@
 //! | [`expected`] | which nodes should report |
 //! | [`service`] | the questions: checked, asked, cut into pages |
 //! | `findings` | what somebody should act on, each thing once |
+//! | `matrix` | what was seen of each workload, put together for the portability matrix |
 //! | `live` | what agents keep now, in memory, and what changes, for those who follow |
 //!
 //! What must not happen here: I/O of its own, and decisions that are not about a question (those are
@@ -21,6 +22,7 @@
 pub mod expected;
 mod findings;
 mod live;
+mod matrix;
 mod page;
 pub mod read;
 pub mod service;

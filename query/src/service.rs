@@ -6,6 +6,7 @@ mod facts;
 mod findings;
 mod follow;
 mod images;
+mod matrix;
 mod nodes;
 mod status;
 mod stream;
@@ -218,6 +219,15 @@ impl<S: Read> v1::query_server::Query for Query<S> {
         request: Request<v1::ListImagesRequest>,
     ) -> Result<Response<v1::ListImagesResponse>, Status> {
         images::list(&self.inner, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn get_matrix(
+        &self,
+        request: Request<v1::GetMatrixRequest>,
+    ) -> Result<Response<v1::GetMatrixResponse>, Status> {
+        matrix::get(&self.inner, request.into_inner())
             .await
             .map(Response::new)
     }

@@ -1,6 +1,7 @@
 //! `query.proto`: what is asked of a collector and what it answers.
 
 mod found;
+mod matrix;
 mod select;
 mod stream;
 mod summary;

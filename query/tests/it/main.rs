@@ -1,5 +1,6 @@
 //! Questions to a store in memory: what depends on time, on order and on failures of a store.
 
 mod follow;
+mod matrix;
 mod memory;
 mod view;
