@@ -1,11 +1,13 @@
 //! Questions, and the answers in domain types.
 
 mod connect;
+mod matrix;
 mod pages;
 mod streams;
 mod trouble;
 
 pub(crate) use connect::Peer;
+pub(crate) use matrix::Workloads;
 pub(crate) use streams::Updates;
 
 use std::time::Duration;

@@ -3,6 +3,7 @@
 mod agree;
 mod answers;
 mod failures;
+mod matrix;
 mod program;
 mod records;
 mod scan;
@@ -11,3 +12,4 @@ mod silence;
 mod streams;
 mod support;
 mod tls;
+mod verify;
