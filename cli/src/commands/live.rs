@@ -94,12 +94,13 @@ impl Watch {
         let mut updates = client.watch_facts(selection).await?;
         resume.works();
         self.known.begin();
+        let mut came = Vec::new();
         let mut ticks = interval(DRAW);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                (batch, ended) = batch(&mut updates) => {
-                    self.take(batch)?;
+                ended = batch(&mut updates, &mut came) => {
+                    self.take(std::mem::take(&mut came))?;
                     if let Some(ended) = ended {
                         return ended;
                     }

@@ -89,7 +89,7 @@ fn markdown(answer: &Answer<Vec<Matrix>>, arch: Arch) -> String {
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
-        if "\\`*_[]<>|&#!~".contains(c) {
+        if "\\`*_[]<>|&~$".contains(c) {
             escaped.push('\\');
         }
         escaped.push(c);

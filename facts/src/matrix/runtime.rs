@@ -1,6 +1,6 @@
 //! How a container's processes ran.
 
-use super::seen::Container;
+use super::seen::{self, Container};
 use super::{Layer, Row, Status, row};
 use crate::arch::Arch;
 use crate::fact::Mode;
@@ -19,7 +19,9 @@ pub(super) fn row_of(container: &Container, arch: Arch) -> Row {
     // In the order of the catalogue, which has in front what matters most.
     if let Some((id, _)) = bad.iter().min_by_key(|(id, _)| *id) {
         let title = id.entry().map_or("", |entry| entry.title);
-        let evidence = bad.iter().map(|(_, evidence)| evidence.clone());
+        let mut shown: Vec<_> = bad.iter().collect();
+        shown.sort_by(|a, b| seen::order(a).cmp(&seen::order(b)));
+        let evidence = shown.into_iter().map(|(_, evidence)| evidence.clone());
         return row(Status::Fix, sentence(title))
             .finding(*id)
             .shown_by(evidence, *more_bad);

@@ -189,7 +189,8 @@ impl Container {
     }
 }
 
-fn order((id, evidence): &(Id, Evidence)) -> (EvidenceKind, Id, &str, &str) {
+/// The order in which what is bad is shown, and beyond its bound left out.
+pub(super) fn order((id, evidence): &(Id, Evidence)) -> (EvidenceKind, Id, &str, &str) {
     (evidence.kind, *id, &evidence.what, &evidence.detail)
 }
 
