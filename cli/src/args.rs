@@ -4,7 +4,10 @@ mod ask;
 mod conditions;
 mod connection;
 mod cost;
+mod gate;
+mod matrix;
 mod scan;
+mod verify;
 
 pub(crate) use ask::{
     CoverageArgs, EmulatedArgs, EventsArgs, FactsArgs, FindingsArgs, ImagesArgs, NodesArgs,
@@ -13,7 +16,10 @@ pub(crate) use ask::{
 pub(crate) use conditions::Conditions;
 pub(crate) use connection::Connection;
 pub(crate) use cost::CostArgs;
-pub(crate) use scan::{ScanArgs, is_scan};
+pub(crate) use gate::is_gate;
+pub(crate) use matrix::MatrixArgs;
+pub(crate) use scan::ScanArgs;
+pub(crate) use verify::VerifyArgs;
 
 use clap::builder::styling::Styles;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -33,6 +39,8 @@ Examples:
   archtrace nodes                        which nodes report, and how well they can watch
   archtrace emulated --socket /run/archtrace/agent.sock   on this node; no collector needed
   archtrace doctor                       which hooks work on this machine, no collector needed
+  archtrace matrix 'Deployment/*'        may these move to arm64, and what holds them back?
+  archtrace verify -n pay --arch arm64   are all its pods native? for a canary
   archtrace scan app.tar                 may this image run on arm64? no collector needed
   archtrace COMMAND --help               more of them
 
@@ -60,7 +68,10 @@ Exit codes:
   3  whoever is asked cannot be reached, or did not answer in time
   4  whoever is asked does not let you ask
   coverage also has: 5 an agent is not as it has to be, 6 nobody can tell of some node
-  scan has its own: 0 clean, 2 findings, 1 failed or a bad option";
+  Gates have their own, and 1 for a bad option:
+  scan    0 clean, 2 findings
+  verify  0 native, 2 something is not, 3 it cannot be known
+  matrix  0 every row is PASS or WAIVED, 2 a row is FIX, 3 a row is GATE and none FIX";
 
 /// Tells which processes run emulated, fail to start for their architecture, and where.
 #[derive(Debug, Parser)]
@@ -69,8 +80,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) connection: Connection,
 
-    /// How to print: for people, for people with every column, one JSON object a line, or (scan only)
-    /// as SARIF
+    /// How to print: for people, for people with every column, one JSON object a line, as SARIF (scan
+    /// only), or as a table in Markdown or CSV (matrix only)
     #[arg(
         short = 'o',
         long = "output",
@@ -91,6 +102,8 @@ pub(crate) enum Format {
     Wide,
     Json,
     Sarif,
+    Markdown,
+    Csv,
 }
 
 /// What every command can print.
@@ -102,13 +115,25 @@ pub(crate) enum Output {
 }
 
 impl Format {
-    /// `None` for what only `scan` prints.
+    /// `None` for what only `scan` or `matrix` print.
     pub(crate) fn output(self) -> Option<Output> {
         match self {
             Self::Table => Some(Output::Table),
             Self::Wide => Some(Output::Wide),
             Self::Json => Some(Output::Json),
-            Self::Sarif => None,
+            Self::Sarif | Self::Markdown | Self::Csv => None,
+        }
+    }
+
+    /// As it was asked for.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Wide => "wide",
+            Self::Json => "json",
+            Self::Sarif => "sarif",
+            Self::Markdown => "markdown",
+            Self::Csv => "csv",
         }
     }
 }
@@ -119,6 +144,11 @@ pub(crate) enum Command {
     Ask(Box<Question>),
     /// What an agent could watch on this machine, and why not better; needs root
     Doctor,
+    /// Whether pods run natively, for as long as it watches: before a benchmark, or as a step of a canary
+    Verify(VerifyArgs),
+    /// May a workload move to another architecture? What was seen of it, row by row: PASS, FIX, GATE or
+    /// WAIVED
+    Matrix(MatrixArgs),
     /// Which files of an image or a directory are for another architecture; for CI, and without a
     /// collector
     Scan(ScanArgs),

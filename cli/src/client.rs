@@ -2,12 +2,14 @@
 
 mod agents;
 mod connect;
+mod matrix;
 mod pages;
 mod streams;
 mod trouble;
 
 pub(crate) use agents::Agents;
 pub(crate) use connect::Peer;
+pub(crate) use matrix::Workloads;
 pub(crate) use streams::Updates;
 
 use std::time::{Duration, SystemTime};

@@ -9,7 +9,9 @@ mod facts;
 mod findings;
 mod follow;
 mod images;
+mod known;
 mod live;
+mod matrix;
 mod nodes;
 mod resume;
 mod scan;
@@ -17,6 +19,7 @@ mod screen;
 mod status;
 mod stop;
 mod summary;
+mod verify;
 mod watch;
 
 use std::io::{self, Write as _};
@@ -24,10 +27,10 @@ use std::process::ExitCode;
 
 use archtrace_facts::fleet::{Coverage, NodeState, Totals};
 
-use crate::args::{Args, Command, Connection, Output, Question};
+use crate::args::{Args, Command, Connection, Format, Output, Question};
 use crate::client::{Answer, Client};
 use crate::failure::Failure;
-use crate::show;
+use crate::show::{self, Shape};
 
 /// Runs the command, and says how well it went.
 pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
@@ -36,14 +39,37 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         format,
         command,
     } = args;
-    let output = || format.output().ok_or(Failure::Format);
+    let output = |known| {
+        let output = format.output();
+        output.ok_or(Failure::Format(format.as_str(), known))
+    };
     match command {
-        Command::Ask(question) => return ask(&connection, output()?, *question).await,
-        Command::Doctor => doctor::doctor(output()?)?,
-        Command::Scan(args) => return scan::scan(&args, format).await,
+        Command::Ask(question) => {
+            return ask(&connection, output(PLAIN)?, *question).await;
+        }
+        Command::Doctor => doctor::doctor(output(PLAIN)?)?,
+        Command::Verify(args) => return verify::verify(&connection, output(PLAIN)?, &args).await,
+        Command::Matrix(args) => {
+            let shape = match format {
+                Format::Markdown => Shape::Markdown,
+                Format::Csv => Shape::Csv,
+                _ => Shape::Plain(output("table, wide, json, markdown or csv")?),
+            };
+            return matrix::matrix(&connection, shape, &args).await;
+        }
+        Command::Scan(args) => {
+            let output = match format {
+                Format::Sarif => None,
+                _ => Some(output("table, wide, json or sarif")?),
+            };
+            return scan::scan(&args, output).await;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
+
+/// What most commands print.
+const PLAIN: &str = "table, wide or json";
 
 async fn ask(
     connection: &Connection,

@@ -1,7 +1,6 @@
 //! Why a command did not do what it was asked to, and the exit code that says so.
 
 use std::io;
-use std::process::ExitCode;
 
 use archtrace_agent::AgentError;
 use archtrace_proto::convert::ConvertError;
@@ -40,8 +39,8 @@ pub(crate) enum Failure {
     Prices { place: String, what: String },
     #[error("this machine cannot be watched: {0}")]
     Machine(#[from] AgentError),
-    #[error("-o sarif is for archtrace scan only; this command prints table, wide or json")]
-    Format,
+    #[error("-o {0} is not for this command, which prints {1}")]
+    Format(&'static str, &'static str),
     #[error("interrupted")]
     Interrupted(u8),
     #[error("cannot write: {0}")]
@@ -54,21 +53,20 @@ impl Failure {
         matches!(self, Self::Unreachable { .. } | Self::Late { .. })
     }
 
-    /// Says on stderr what failed. Whoever closes a pipe has seen enough: that is no failure.
-    pub(crate) fn report(&self) -> ExitCode {
+    /// Says on stderr what failed, and returns the exit code that says it. Whoever closes a pipe has seen
+    /// enough: that is no failure.
+    pub(crate) fn report(&self) -> u8 {
         if matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe) {
-            return ExitCode::SUCCESS;
+            return 0;
         }
         eprintln!("archtrace: {self}");
         match self {
-            Self::Unreachable { .. } | Self::Late { .. } => 3.into(),
-            Self::Denied { .. } => 4.into(),
-            Self::Format | Self::Option { .. } | Self::Prices { .. } => 2.into(),
+            Self::Unreachable { .. } | Self::Late { .. } => 3,
+            Self::Denied { .. } => 4,
+            Self::Format(..) | Self::Option { .. } | Self::Prices { .. } => 2,
             // As shells tell of a signal.
-            Self::Interrupted(signal) => signal.saturating_add(128).into(),
-            Self::Refused { .. } | Self::Answer { .. } | Self::Machine(_) | Self::Output(_) => {
-                ExitCode::FAILURE
-            }
+            Self::Interrupted(signal) => signal.saturating_add(128),
+            Self::Refused { .. } | Self::Answer { .. } | Self::Machine(_) | Self::Output(_) => 1,
         }
     }
 }

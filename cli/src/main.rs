@@ -18,23 +18,23 @@ use clap::Parser as _;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let args = match args::Args::try_parse() {
-        Ok(args) => args,
-        Err(error) => return usage(&error),
+    let code = match args::Args::try_parse() {
+        Err(error) => usage(&error),
+        Ok(args) => match commands::run(args).await {
+            Ok(code) => return code,
+            Err(failure) => failure.report(),
+        },
     };
-    match commands::run(args).await {
-        Ok(code) => code,
-        Err(failure) => failure.report(),
+    // Whoever decides by a gate's exit code must not take a bad option for something that was found.
+    match code {
+        2 if args::is_gate(std::env::args_os().skip(1)) => ExitCode::FAILURE,
+        code => code.into(),
     }
 }
 
-/// Prints help, or what is wrong with the options. For a gate in CI, a bad option of `scan` must not
-/// look like findings.
-fn usage(error: &clap::Error) -> ExitCode {
+/// Prints help, or what is wrong with the options.
+fn usage(error: &clap::Error) -> u8 {
     // If nobody reads it, the code still says it.
     let _ = error.print();
-    match error.exit_code() {
-        2 if args::is_scan(std::env::args_os().skip(1)) => ExitCode::FAILURE,
-        code => u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from),
-    }
+    u8::try_from(error.exit_code()).unwrap_or(1)
 }

@@ -5,14 +5,18 @@ mod coverage;
 pub(crate) mod human;
 mod json;
 mod live;
+mod matrix;
 mod sarif;
 pub(crate) mod scan;
 mod table;
+mod verify;
 mod words;
 
 pub(crate) use cost::{Pricing, unpriced};
 pub(crate) use coverage::warnings;
 pub(crate) use live::{EventLines, FactLines};
+pub(crate) use matrix::{Shape, matrix};
+pub(crate) use verify::{Verified, verified};
 
 use std::fmt::Write as _;
 
@@ -23,7 +27,7 @@ use archtrace_facts::fleet::{
 use serde::Serialize;
 
 use self::scan::Target;
-use crate::args::{Format, Output};
+use crate::args::Output;
 use crate::client::{Agents, Answer};
 
 /// Which table facts go into.
@@ -162,12 +166,13 @@ pub(crate) fn status(status: &ServerStatus, server: &str, output: Output) -> Str
     }
 }
 
-pub(crate) fn scan(targets: &[Target], format: Format) -> String {
-    match format {
-        Format::Json => lines(targets.iter().flat_map(json::scan)),
-        Format::Sarif => lines([sarif::log(targets)].into_iter()),
-        Format::Wide => table::scan_wide(targets),
-        Format::Table => table::scan(targets),
+/// As SARIF if there is no `output`.
+pub(crate) fn scan(targets: &[Target], output: Option<Output>) -> String {
+    match output {
+        Some(Output::Json) => lines(targets.iter().flat_map(json::scan)),
+        Some(Output::Wide) => table::scan_wide(targets),
+        Some(Output::Table) => table::scan(targets),
+        None => lines([sarif::log(targets)].into_iter()),
     }
 }
 

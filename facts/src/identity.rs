@@ -2,12 +2,14 @@
 
 mod cgroup;
 mod process;
+mod selector;
 mod workload;
 
 use std::collections::BTreeMap;
 
 pub use cgroup::of_cgroup;
 pub use process::path_of_process;
+pub use selector::{LabelSelector, SelectorError};
 pub use workload::workload;
 
 use crate::arch::Arch;

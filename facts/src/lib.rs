@@ -33,6 +33,8 @@
 //! | [`policy`] | — | which agents have to run, where, in which versions; and what no policy may say |
 //! | [`coverage`] | a policy, and what was seen on a node | whether its agents run as they have to |
 //! | [`fleet`] | — | what a collector answers about many nodes |
+//! | [`gate`] | facts of pods, and the state of their nodes | whether all of them run natively |
+//! | [`matrix`] | what was seen of a workload and its images | whether it may move to another architecture, row by row |
 //! | [`text`] | bytes of unknown encoding | printable text |
 #![forbid(unsafe_code)]
 
@@ -50,10 +52,12 @@ pub mod fact;
 pub mod failure;
 pub mod finding;
 pub mod fleet;
+pub mod gate;
 pub mod identity;
 pub mod image;
 pub mod isa;
 pub mod maps;
+pub mod matrix;
 pub mod mounts;
 pub mod node;
 pub mod policy;

@@ -11,6 +11,7 @@ use archtrace_facts::fleet::{
     Coverage, Dimension, EventUpdate, FactUpdate, FleetFinding, RemovedFact, SubjectKind, Summary,
     SummaryRow,
 };
+use archtrace_facts::matrix::{Evidence, EvidenceKind, Layer, Matrix, Row, Status};
 use archtrace_proto::convert::{
     ConvertError, decode_cost_dimensions, decode_dimensions, decode_event_update,
     decode_fact_update, decode_totals,
@@ -53,6 +54,42 @@ prop_compose! {
             id, severity, title, cluster, namespace, subject, subject_kind, binary, arch, emulator,
             nodes, node_names, evidence, processes, first_seen, last_seen,
         }
+    }
+}
+
+prop_compose! {
+    fn evidence()(
+        kind in select(EvidenceKind::ALL),
+        texts in vec(text(), 3),
+        arch in of(select(&[Arch::Amd64, Arch::Other(224)][..])),
+        seen in of(time()),
+    ) -> Evidence {
+        let [what, node, detail] = std::array::from_fn(|i| texts[i].clone());
+        Evidence { kind, what, arch, node, detail, seen }
+    }
+}
+
+prop_compose! {
+    fn matrix_row()(
+        layer in select(Layer::ALL),
+        status in select(Status::ALL),
+        texts in vec(text(), 4),
+        evidence in vec(evidence(), 0..3),
+        more_evidence: u64,
+    ) -> Row {
+        let [component, why, action, finding] = std::array::from_fn(|i| texts[i].clone());
+        Row { layer, component, status, why, action, finding, evidence, more_evidence }
+    }
+}
+
+prop_compose! {
+    fn matrix()(
+        texts in vec(text(), 3),
+        status in select(Status::ALL),
+        rows in vec(matrix_row(), 0..3),
+    ) -> Matrix {
+        let [cluster, namespace, workload] = std::array::from_fn(|i| texts[i].clone());
+        Matrix { cluster, namespace, workload, status, rows }
     }
 }
 
@@ -187,6 +224,11 @@ proptest! {
     }
 
     #[test]
+    fn matrices_come_back(matrix in matrix()) {
+        prop_assert_eq!(Matrix::try_from(v1::WorkloadMatrix::from(&matrix)), Ok(matrix));
+    }
+
+    #[test]
     fn what_streams_tell_comes_back(fact in fact_update(), event in event_update()) {
         prop_assert_eq!(decode_fact_update((&fact).into()), Ok(Some(fact)));
         prop_assert_eq!(decode_event_update((&event).into()), Ok(Some(event)));
@@ -223,7 +265,15 @@ fn what_is_not_known_is_refused_by_name() {
         values: vec!["\x1b[2J".to_owned()],
         ..v1::SummaryRow::default()
     };
+    let red = v1::WorkloadMatrix {
+        status: "RED".to_owned(),
+        ..v1::WorkloadMatrix::default()
+    };
     for (error, words) in [
+        (
+            Matrix::try_from(red).map_err(said).err(),
+            "status: 'RED' is no status; the known ones are PASS",
+        ),
         (
             decode_dimensions(vec![1, 99]).map_err(said).err(),
             "group_by[1].dimension: 99",

@@ -1,4 +1,5 @@
-//! What the live view takes for a fleet: time to load, memory, time of sums, while facts change.
+//! What the live view takes for a fleet: time to load, memory, time of sums and of the matrix, while facts
+//! change.
 //!
 //! `cargo run --release -p archtrace-query --example live -- 10000`: that many nodes of 30 facts. The
 //! store makes its facts up when asked, so that the memory is the view's.
@@ -8,9 +9,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use archtrace_facts::arch::Arch;
+use archtrace_facts::audit::{Audit, Foreign, Role};
 use archtrace_facts::fact::{Fact, FactKey, Mode, Via};
 use archtrace_facts::fleet::{FleetImage, NodeEvent, NodeFact, NodeStatus, Totals};
 use archtrace_facts::identity::Identity;
+use archtrace_facts::image::Image;
 use archtrace_proto::v1;
 use archtrace_proto::v1::query_server::Query as _;
 use archtrace_query::read::{
@@ -24,6 +27,41 @@ use tonic::Request;
 const FACTS: u64 = 30;
 /// Of these, in each container.
 const PER_CGROUP: u64 = 3;
+
+/// Seven versions of each of 400 services.
+const IMAGES: i64 = 400 * 7;
+
+fn image(i: i64) -> FleetImage {
+    let (service, version) = (i / 7, i % 7);
+    let foreign = Foreign {
+        path: "/app/lib/hsm.jar!/linux/libhsm.so".to_owned(),
+        arch: Arch::Arm64,
+        role: Role::JarEntry,
+    };
+    FleetImage {
+        image: Image {
+            id: format!("sha256:{i:064x}"),
+            names: vec![format!(
+                "registry.example/team-{}/service-{service}:1.{version}",
+                service % 40
+            )],
+            arch: Some(Arch::Amd64),
+            audit: Some(Audit {
+                expected: Arch::Amd64,
+                files: 3000,
+                bytes: 3_000_000,
+                elf: vec![(Arch::Amd64, 100)],
+                main: Some(("/usr/local/bin/service".to_owned(), Arch::Amd64)),
+                foreign: vec![foreign; usize::from(i % 10 == 0)],
+                more_foreign: 0,
+                skipped: Vec::new(),
+            }),
+            ..Image::default()
+        },
+        nodes: vec![(Arch::Amd64, 100)],
+        last_seen: SystemTime::now(),
+    }
+}
 
 struct MadeUp {
     nodes: u64,
@@ -74,7 +112,8 @@ impl MadeUp {
         let identity = Identity {
             namespace: format!("team-{}", workload % 40),
             pod: format!("service-{workload}-7c9f8d5b6-{number:x}"),
-            container: "app".to_owned(),
+            container: if i % 3 == 2 { "istio-proxy" } else { "app" }.to_owned(),
+            image_id: format!("sha256:{:064x}", workload * 7 + workload % 7),
             image: format!(
                 "registry.example/team-{}/service-{workload}:1.{}",
                 workload % 40,
@@ -96,8 +135,13 @@ impl Read for MadeUp {
         Ok(Vec::new())
     }
 
-    async fn images(&self, _: ImageQuery) -> Result<Vec<(ImageCursor, FleetImage)>, StoreError> {
-        Ok(Vec::new())
+    async fn images(
+        &self,
+        query: ImageQuery,
+    ) -> Result<Vec<(ImageCursor, FleetImage)>, StoreError> {
+        let first = query.after.map_or(0, |after| after.0 + 1);
+        let numbers = (first..IMAGES).take(query.limit.try_into().unwrap_or(usize::MAX));
+        Ok(numbers.map(|i| (ImageCursor(i), image(i))).collect())
     }
 
     async fn nodes(&self, _: NodeQuery) -> Result<Vec<(NodeId, NodeStatus)>, StoreError> {
@@ -249,6 +293,30 @@ async fn main() {
         cpus.sort();
         println!(
             "{by:?} {filter}: {rows} rows, p50 {:?}, most {:?}, CPU p50 {:?}",
+            times[20], times[39], cpus[20]
+        );
+    }
+    for (page_size, workloads) in [(0, "*"), (50, "*"), (0, "*/service-7")] {
+        let (mut times, mut cpus, mut rows) = (Vec::new(), Vec::new(), 0);
+        for _ in 0..40 {
+            tokio::time::sleep(Duration::from_millis(25)).await;
+            let (begun, used) = (Instant::now(), cpu());
+            let asked = v1::GetMatrixRequest {
+                arch: "amd64".to_owned(),
+                workloads: vec![workloads.to_owned()],
+                page_size,
+                ..Default::default()
+            };
+            let answer = query.get_matrix(Request::new(asked)).await;
+            times.push(begun.elapsed());
+            cpus.push(cpu() - used);
+            let answer = answer.map(|answer| answer.into_inner().workloads);
+            rows = answer.map_or(0, |told| told.iter().map(|of| of.rows.len()).sum());
+        }
+        times.sort();
+        cpus.sort();
+        println!(
+            "matrix of {workloads}, {page_size} a page: {rows} rows, p50 {:?}, most {:?}, CPU p50 {:?}",
             times[20], times[39], cpus[20]
         );
     }

@@ -14,6 +14,7 @@
 //! | `coverage` | how it is with them |
 //! | [`service`] | the questions: checked, asked, cut into pages |
 //! | `findings` | what somebody should act on, each thing once |
+//! | `matrix` | what was seen of each workload, put together for the portability matrix |
 //! | `live` | what agents keep now, in memory, and what changes, for those who follow |
 //!
 //! What must not happen here: I/O of its own, and decisions that are not about a question (those are
@@ -25,6 +26,7 @@ pub mod expected;
 mod findings;
 mod live;
 pub mod mandates;
+mod matrix;
 mod page;
 pub mod read;
 pub mod service;

@@ -100,8 +100,8 @@ pub(crate) struct Shared<S> {
     /// What a policy asks for besides facts; locked after the table where both are.
     ledger: RwLock<Option<Ledger>>,
     digests: digests::Cache,
-    /// Of each node the version up to which events are in the log and the ledger, or nobody wanted them.
     counter: Option<Arc<dyn growth::Counter>>,
+    /// Of each node the version up to which events are in the log and the ledger, or nobody wanted them.
     events_known: Mutex<HashMap<NodeId, Version>>,
     state: watch::Sender<State>,
     use_: Mutex<Use>,

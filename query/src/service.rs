@@ -9,6 +9,7 @@ mod findings;
 mod follow;
 mod images;
 mod measure;
+mod matrix;
 mod nodes;
 mod status;
 mod stream;
@@ -254,6 +255,15 @@ impl<S: Read> v1::query_server::Query for Query<S> {
         request: Request<v1::GetCostRequest>,
     ) -> Result<Response<v1::GetCostResponse>, Status> {
         cost::cost(&self.inner, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn get_matrix(
+        &self,
+        request: Request<v1::GetMatrixRequest>,
+    ) -> Result<Response<v1::GetMatrixResponse>, Status> {
+        matrix::get(&self.inner, request.into_inner())
             .await
             .map(Response::new)
     }

@@ -1,14 +1,9 @@
 //! `archtrace scan`.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 use archtrace_facts::arch::Arch;
 use archtrace_images::Platform;
-use clap::CommandFactory as _;
-
-use super::Args;
-
 const AFTER_HELP: &str = "\
 Examples:
   archtrace scan app.tar                 are there an amd64 and an arm64 image, and are they that?
@@ -64,52 +59,4 @@ pub(crate) struct ScanArgs {
     /// How many threads look [default: one for each CPU, 8 at most]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..=64))]
     pub(crate) threads: Option<u8>,
-}
-
-/// Whether arguments that could not be parsed are for `scan`: the first one that is no option, and
-/// no value of an option that all commands have.
-pub(crate) fn is_scan(args: impl IntoIterator<Item = OsString>) -> bool {
-    let mut args = args.into_iter();
-    while let Some(arg) = args.next() {
-        let arg = arg.to_string_lossy();
-        match &*arg {
-            "-o" => drop(args.next()),
-            option if takes_value(option) => drop(args.next()),
-            option if option.starts_with('-') => {}
-            command => return command == "scan",
-        }
-    }
-    false
-}
-
-/// Whether the word behind it is the value of this option, which all commands have.
-fn takes_value(option: &str) -> bool {
-    let Some(name) = option.strip_prefix("--") else {
-        return false;
-    };
-    let command = Args::command();
-    let mut options = command.get_arguments();
-    options.any(|known| known.get_long() == Some(name) && known.get_action().takes_values())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_command_is_told_from_values() {
-        for (args, scan) in [
-            (&["scan", "--nonsense"][..], true),
-            (&["-o", "json", "scan"], true),
-            (&["-ojson", "--server=x", "scan"], true),
-            (&["--socket", "facts", "scan"], true),
-            (&["--tls-ca", "scan", "facts"], false),
-            (&["facts", "--node", "scan"], false),
-            (&["-o", "scan"], false),
-            (&["-o"], false),
-            (&[], false),
-        ] {
-            assert_eq!(is_scan(args.iter().map(OsString::from)), scan, "{args:?}");
-        }
-    }
 }

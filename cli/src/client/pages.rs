@@ -1,6 +1,7 @@
 //! Listings: page after page.
 
 use archtrace_facts::fleet::{FleetFinding, FleetImage, NodeEvent, NodeFact, NodeStatus};
+use archtrace_facts::matrix::Matrix;
 use archtrace_proto::convert::ConvertError;
 use archtrace_proto::v1;
 use tonic::{Response, Status};
@@ -42,6 +43,22 @@ pages! {
     ListFindingsResponse: findings of Finding as FleetFinding,
     ListImagesResponse: images of FleetImage as FleetImage,
     ListNodesResponse: nodes of NodeStatus as NodeStatus,
+}
+
+impl Page for v1::GetMatrixResponse {
+    type Message = v1::WorkloadMatrix;
+    type Item = Matrix;
+
+    fn split(self) -> (Vec<Self::Message>, String, Option<v1::NodeCoverage>) {
+        let Self {
+            workloads,
+            next_page_token,
+            coverage,
+            // Whoever asks looks at it in each page.
+            unnamed_facts: _,
+        } = self;
+        (workloads, next_page_token, coverage)
+    }
 }
 
 impl Client {

@@ -11,24 +11,23 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// The most at once.
 const MOST: usize = 1000;
 
-/// The next updates, and how the stream ended behind them, if it did.
+/// Adds the next updates to `batch`, and tells how the stream ended behind them, if it did. Nothing is lost
+/// if this is not waited for to its end: what came until then is there.
 pub(super) async fn batch<M, U>(
     updates: &mut Updates<M, U>,
-) -> (Vec<U>, Option<Result<(), Failure>>) {
-    let mut batch = Vec::new();
+    batch: &mut Vec<U>,
+) -> Option<Result<(), Failure>> {
     while batch.len() < MOST {
-        let next = async {
-            if batch.is_empty() {
-                return Some(updates.next().await);
-            }
-            tokio::time::timeout(PAUSE, updates.next()).await.ok()
+        let next = if batch.is_empty() {
+            updates.next().await
+        } else {
+            tokio::time::timeout(PAUSE, updates.next()).await.ok()?
         };
-        match next.await {
-            Some(Ok(Some(update))) => batch.push(update),
-            Some(Ok(None)) => return (batch, Some(Ok(()))),
-            Some(Err(failure)) => return (batch, Some(Err(failure))),
-            None => break,
+        match next {
+            Ok(Some(update)) => batch.push(update),
+            Ok(None) => return Some(Ok(())),
+            Err(failure) => return Some(Err(failure)),
         }
     }
-    (batch, None)
+    None
 }

@@ -83,8 +83,9 @@ impl Follower {
         let mut updates = client.follow_events(selection, kinds, since).await?;
         self.resume.works();
         loop {
-            let (batch, ended) = batch(&mut updates).await;
-            self.print(batch)?;
+            let mut came = Vec::new();
+            let ended = batch(&mut updates, &mut came).await;
+            self.print(came)?;
             if let Some(ended) = ended {
                 return ended;
             }

@@ -1,15 +1,15 @@
 //! `archtrace facts --watch`: what is there, then what changes.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::time::{Duration, SystemTime};
 
-use archtrace_facts::fleet::{Coverage, FactUpdate, NodeFact, RemovedFact};
+use archtrace_facts::fleet::{Coverage, FactUpdate, NodeFact};
 use archtrace_facts::select::{Expr, Field, NumberField, Op, Selection, Value};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::batch::batch;
+use super::known::Known;
 use super::resume::Resume;
 use super::screen::{HiddenCursor, frame};
 use super::stop::Stop;
@@ -43,8 +43,7 @@ pub(super) async fn facts(
     let mut stop = Stop::new()?;
     let _cursor = on_screen.then(HiddenCursor::hide);
     let mut watch = Watch {
-        known: BTreeMap::new(),
-        round: 0,
+        known: Known::default(),
         coverage: Coverage::default(),
         lines: (!on_screen).then(|| FactLines::new(output)),
         output,
@@ -74,20 +73,13 @@ fn require_running(selection: &mut Selection) {
     });
 }
 
-/// What is there as far as it was told: as many facts as the question has answers.
+/// What is there, and how it is shown.
 struct Watch {
-    known: BTreeMap<RemovedFact, Known>,
-    /// Snapshots so far; what the last one did not name is gone.
-    round: u64,
+    known: Known,
     coverage: Coverage,
     /// `None` on a terminal, where a table is drawn.
     lines: Option<FactLines>,
     output: Output,
-}
-
-struct Known {
-    fact: NodeFact,
-    round: u64,
 }
 
 impl Watch {
@@ -101,13 +93,14 @@ impl Watch {
         let client = Client::connect(connection).await?;
         let mut updates = client.watch_facts(selection).await?;
         resume.works();
-        self.round += 1;
+        self.known.begin();
+        let mut came = Vec::new();
         let mut ticks = interval(DRAW);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                (batch, ended) = batch(&mut updates) => {
-                    self.take(batch)?;
+                ended = batch(&mut updates, &mut came) => {
+                    self.take(std::mem::take(&mut came))?;
                     if let Some(ended) = ended {
                         return ended;
                     }
@@ -122,18 +115,15 @@ impl Watch {
         let mut changes = Vec::new();
         for update in updates {
             match update {
-                FactUpdate::Upsert(fact) => changes.extend(self.upsert(*fact)),
-                FactUpdate::Removed(name) => {
-                    let known = self.known.remove(&name);
-                    changes.extend(known.map(|known| (Change::Removed, known.fact)));
-                }
+                FactUpdate::Upsert(fact) => changes.extend(self.known.upsert(*fact)),
+                FactUpdate::Removed(name) => changes.extend(self.known.remove(&name)),
                 FactUpdate::SnapshotBegin(reason) => {
-                    self.round += 1;
+                    self.known.begin();
                     text.push_str(&self.changed(&mut changes));
                     text.push_str(&self.note(|lines| lines.snapshot_begin(&reason)));
                 }
                 FactUpdate::SnapshotEnd(facts) => {
-                    changes.extend(self.forget());
+                    changes.extend(self.known.end());
                     text.push_str(&self.changed(&mut changes));
                     text.push_str(&self.note(|lines| lines.snapshot_end(facts)));
                 }
@@ -154,32 +144,6 @@ impl Watch {
         print(&text)
     }
 
-    /// What it means, if it is no repetition.
-    fn upsert(&mut self, fact: NodeFact) -> Option<(Change, NodeFact)> {
-        let name = RemovedFact {
-            cluster: fact.cluster.clone(),
-            node: fact.node.clone(),
-            id: fact.fact.key.id(),
-        };
-        let known = Known {
-            fact: fact.clone(),
-            round: self.round,
-        };
-        match self.known.insert(name, known) {
-            None => Some((Change::Added, fact)),
-            Some(before) if before.fact == fact => None,
-            Some(_) => Some((Change::Changed, fact)),
-        }
-    }
-
-    /// What the snapshot did not name.
-    fn forget(&mut self) -> Vec<(Change, NodeFact)> {
-        let round = self.round;
-        let gone = self.known.extract_if(.., |_, known| known.round != round);
-        gone.map(|(_, known)| (Change::Removed, known.fact))
-            .collect()
-    }
-
     fn changed(&mut self, changes: &mut Vec<(Change, NodeFact)>) -> String {
         let changes = std::mem::take(changes);
         match &mut self.lines {
@@ -193,11 +157,7 @@ impl Watch {
     }
 
     fn draw(&self) -> Result<(), Failure> {
-        let mut told: Vec<_> = self
-            .known
-            .values()
-            .map(|known| known.fact.clone())
-            .collect();
+        let mut told: Vec<_> = self.known.facts().cloned().collect();
         told.sort_by_key(|fact| Reverse(fact.fact.last_seen));
         let answer = Answer {
             told,

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::print;
-use crate::args::{Format, ScanArgs};
+use crate::args::{Output, ScanArgs};
 use crate::failure::Failure;
 use crate::show;
 use crate::show::scan::Target;
@@ -29,8 +29,9 @@ const MAX_THREADS: usize = 8;
 /// How long what was interrupted may take to end: it looks after each file and each block.
 const ENDING: Duration = Duration::from_secs(2);
 
-/// Scans each path, prints what is found, and says by the exit code whether that is anything.
-pub(super) async fn scan(args: &ScanArgs, format: Format) -> Result<ExitCode, Failure> {
+/// Scans each path, prints what is found (as SARIF if there is no `output`), and says by the exit code
+/// whether that is anything.
+pub(super) async fn scan(args: &ScanArgs, output: Option<Output>) -> Result<ExitCode, Failure> {
     let ScanArgs {
         paths,
         arch,
@@ -51,7 +52,7 @@ pub(super) async fn scan(args: &ScanArgs, format: Format) -> Result<ExitCode, Fa
         }
         targets.push(Target::new(name(path), outcome));
     }
-    match print(&show::scan(&targets, format)) {
+    match print(&show::scan(&targets, output)) {
         // Whoever closes a pipe has seen enough; the exit code still says what was found.
         Err(Failure::Output(error)) if error.kind() == ErrorKind::BrokenPipe => {}
         printed => printed?,

@@ -7,10 +7,12 @@ mod facts;
 mod findings;
 mod handlers;
 mod images;
+mod matrix;
 mod nodes;
 mod scan;
 mod status;
 mod summary;
+mod verify;
 
 pub(super) use agents::{agents, agents_wide};
 pub(super) use cost::cost;
@@ -19,10 +21,12 @@ pub(super) use facts::{changes, changes_wide, facts, facts_wide};
 pub(super) use findings::{findings, findings_wide};
 pub(super) use handlers::handlers;
 pub(super) use images::{images, images_wide};
+pub(super) use matrix::{matrix, matrix_wide};
 pub(super) use nodes::{nodes, nodes_wide};
 pub(super) use scan::{scan, scan_wide};
 pub(super) use status::status;
 pub(super) use summary::summary;
+pub(super) use verify::verified;
 
 use std::io::IsTerminal as _;
 
@@ -30,6 +34,7 @@ use archtrace_facts::fact::{EventKind, FactKey, Mode};
 use archtrace_facts::finding::Severity;
 use archtrace_facts::fleet::NodeState;
 use archtrace_facts::identity::Identity;
+use archtrace_facts::matrix::Status;
 use archtrace_facts::report::Record;
 use comfy_table::{
     Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, Width,
@@ -104,6 +109,16 @@ impl Listing {
         match state {
             NodeState::Reporting => self.colour(cell, Color::Green),
             NodeState::Stale | NodeState::Unknown => self.colour(cell, Color::Red),
+        }
+    }
+
+    pub(super) fn status(&self, status: Status) -> Cell {
+        let cell = Cell::new(status.as_str());
+        match status {
+            Status::Pass => self.colour(cell, Color::Green),
+            Status::Waived => self.colour(cell, Color::Cyan),
+            Status::Gate => self.colour(cell, Color::Yellow),
+            Status::Fix => self.colour(cell, Color::Red),
         }
     }
 

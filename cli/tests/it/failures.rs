@@ -87,7 +87,8 @@ fn an_answer_that_does_not_come_is_not_waited_for() {
 #[test]
 fn every_command_has_examples() {
     let commands = [
-        "emulated", "facts", "summary", "findings", "events", "images", "nodes", "scan",
+        "emulated", "facts", "summary", "findings", "events", "images", "nodes", "scan", "matrix",
+        "verify",
     ];
     for command in commands {
         let assert = archtrace(&[command, "--help"]).assert().success();

@@ -1,5 +1,6 @@
 //! A collector that knows a few things, and the program.
 
+pub(crate) mod fleet;
 mod known;
 
 use std::net::SocketAddr;

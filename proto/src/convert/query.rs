@@ -3,6 +3,7 @@
 mod agents;
 mod cost;
 mod found;
+mod matrix;
 mod select;
 mod stream;
 mod summary;

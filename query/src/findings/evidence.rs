@@ -33,13 +33,13 @@ pub(crate) struct Evidence {
     pub(crate) last_seen: Option<SystemTime>,
 }
 
-/// What a fact shows. Most show nothing.
-pub(crate) fn of_fact(fact: &View<'_>, selection: &Selection) -> Option<Evidence> {
+/// The finding that a fact is. Most are none.
+pub(crate) fn id_of_fact(fact: &View<'_>) -> Option<Id> {
     if matches!(fact.kind.mode, Mode::Native | Mode::Compat) {
         return None;
     }
     // What decides is not how things are called.
-    let id = finding::of_fact(&FactKey {
+    finding::of_fact(&FactKey {
         cgroup: String::new(),
         binary: String::new(),
         path_resolved: true,
@@ -48,7 +48,12 @@ pub(crate) fn of_fact(fact: &View<'_>, selection: &Selection) -> Option<Evidence
         emulator: None,
         via: fact.row.via,
         cause: fact.row.cause,
-    })?;
+    })
+}
+
+/// What a fact shows.
+pub(crate) fn of_fact(fact: &View<'_>, selection: &Selection) -> Option<Evidence> {
+    let id = id_of_fact(fact)?;
     if !selection.matches(fact) {
         return None;
     }

@@ -1,13 +1,15 @@
 //! Events, images and nodes that show findings, as of some seconds ago: the live view does not have
 //! them, and reading all of them takes longer than a question should.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use archtrace_facts::arch::Arch;
 use archtrace_facts::fact::EventKind;
 use archtrace_facts::fleet::NodeEvent;
+use archtrace_facts::identity::of_cgroup;
+use archtrace_facts::matrix::Images;
 use archtrace_facts::select::{Filter, Selection};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -50,7 +52,13 @@ pub(crate) struct Recent {
     /// What images show, by the architecture of their nodes.
     images: Vec<(Vec<Arch>, Evidence)>,
     nodes: Vec<(Arch, Evidence)>,
+    /// All images, as far as the matrix asks.
+    variants: Images,
+    uncovered: Uncovered,
 }
+
+/// By cluster and node, the UIDs of pods in sandboxes of which nothing is seen, and what these are.
+type Uncovered = HashMap<(String, String), HashMap<String, String>>;
 
 impl Recent {
     /// Adds what the selection means.
@@ -77,6 +85,26 @@ impl Recent {
                 findings.add(evidence.clone());
             }
         }
+    }
+}
+
+impl Recent {
+    /// Events that show findings, the newest first.
+    pub(crate) fn events(&self) -> impl Iterator<Item = &NodeEvent> {
+        self.events.iter().map(AsRef::as_ref)
+    }
+
+    /// All images.
+    pub(crate) fn variants(&self) -> &Images {
+        &self.variants
+    }
+
+    /// Of a node's pods those in sandboxes of which nothing is seen: UIDs, and which sandbox.
+    pub(crate) fn uncovered(&self, cluster: &str, node: &str) -> Option<&HashMap<String, String>> {
+        if self.uncovered.is_empty() {
+            return None;
+        }
+        self.uncovered.get(&(cluster.to_owned(), node.to_owned()))
     }
 }
 
@@ -115,13 +143,17 @@ async fn read<S: Read>(
     let since = before.and_then(|before| before.events_until.checked_sub(LATE));
     let since = since.unwrap_or(oldest).max(oldest);
     let known = before.map_or(&[][..], |before| &before.events);
+    let (images, variants) = read_images(store).await?;
+    let (nodes, uncovered) = read_nodes(store, alive_since).await?;
     Ok(Recent {
         at,
         all_at: before.map_or(at, |before| before.all_at),
         events_until: now,
         events: joined(read_events(store, since).await?, known, oldest),
-        images: read_images(store).await?,
-        nodes: read_nodes(store, alive_since).await?,
+        images,
+        nodes,
+        variants,
+        uncovered,
     })
 }
 
@@ -172,8 +204,10 @@ async fn read_events<S: Read>(
     Ok(found.map(Arc::new).collect())
 }
 
-async fn read_images<S: Read>(store: &S) -> Result<Vec<(Vec<Arch>, Evidence)>, StoreError> {
-    let (mut found, mut after) = (Vec::new(), None);
+async fn read_images<S: Read>(
+    store: &S,
+) -> Result<(Vec<(Vec<Arch>, Evidence)>, Images), StoreError> {
+    let (mut found, mut variants, mut after) = (Vec::new(), Images::default(), None);
     loop {
         let query = ImageQuery {
             after,
@@ -185,10 +219,11 @@ async fn read_images<S: Read>(store: &S) -> Result<Vec<(Vec<Arch>, Evidence)>, S
             let archs: Vec<_> = image.nodes.iter().map(|(arch, _)| *arch).collect();
             let evidence = evidence::of_image(image).into_iter();
             found.extend(evidence.map(|evidence| (archs.clone(), evidence)));
+            variants.add(image);
             after = Some(*cursor);
         }
         if images.is_empty() {
-            return Ok(found);
+            return Ok((found, variants));
         }
     }
 }
@@ -196,8 +231,8 @@ async fn read_images<S: Read>(store: &S) -> Result<Vec<(Vec<Arch>, Evidence)>, S
 async fn read_nodes<S: Read>(
     store: &S,
     alive_since: SystemTime,
-) -> Result<Vec<(Arch, Evidence)>, StoreError> {
-    let (mut found, mut after) = (Vec::new(), None);
+) -> Result<(Vec<(Arch, Evidence)>, Uncovered), StoreError> {
+    let (mut found, mut uncovered, mut after) = (Vec::new(), Uncovered::new(), None);
     loop {
         let query = NodeQuery {
             names: Vec::new(),
@@ -209,10 +244,17 @@ async fn read_nodes<S: Read>(
         for (id, node) in &nodes {
             let evidence = evidence::of_node(node).into_iter();
             found.extend(evidence.map(|evidence| (node.info.arch, evidence)));
+            let hidden = node.preflight.uncovered.iter();
+            let hidden =
+                hidden.map(|hidden| (of_cgroup(&hidden.cgroup).pod_uid, hidden.runtime.clone()));
+            let hidden: HashMap<_, _> = hidden.filter(|(uid, _)| !uid.is_empty()).collect();
+            if !hidden.is_empty() {
+                uncovered.insert((node.cluster.clone(), node.info.name.clone()), hidden);
+            }
             after = Some(*id);
         }
         if nodes.is_empty() {
-            return Ok(found);
+            return Ok((found, uncovered));
         }
     }
 }

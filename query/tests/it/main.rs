@@ -3,5 +3,6 @@
 mod coverage;
 mod follow;
 mod growth;
+mod matrix;
 mod memory;
 mod view;

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     nodes: Mutex<Vec<Node>>,
+    image: Mutex<Option<FleetImage>>,
     away: AtomicBool,
     questions: AtomicU64,
 }
@@ -116,6 +117,11 @@ impl Memory {
         node.events.push((node.head.version, event));
     }
 
+    /// The one image that there is.
+    pub(crate) fn has_image(&self, image: FleetImage) {
+        *self.image.lock().expect("no test panics meanwhile") = Some(image);
+    }
+
     pub(crate) fn heard(&self, node: NodeId, at: SystemTime) {
         self.lock()[node.0 as usize - 1].head.last_heard = at;
     }
@@ -206,9 +212,17 @@ impl Read for Memory {
         Ok(rows)
     }
 
-    async fn images(&self, _: ImageQuery) -> Result<Vec<(ImageCursor, FleetImage)>, StoreError> {
+    async fn images(
+        &self,
+        query: ImageQuery,
+    ) -> Result<Vec<(ImageCursor, FleetImage)>, StoreError> {
         self.check()?;
-        Ok(Vec::new())
+        let image = self.image.lock().expect("no test panics meanwhile");
+        let image = image.clone().filter(|_| query.after.is_none());
+        Ok(image
+            .into_iter()
+            .map(|image| (ImageCursor(1), image))
+            .collect())
     }
 
     async fn nodes(&self, _: NodeQuery) -> Result<Vec<(NodeId, NodeStatus)>, StoreError> {

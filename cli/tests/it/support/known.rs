@@ -140,11 +140,12 @@ pub(crate) fn handler() -> Handler {
     }
 }
 
-pub(super) async fn fill(store: &SqliteStore, more: Vec<Record>, now: SystemTime) -> Lease {
-    let node = NodeInfo {
-        name: "n1".to_owned(),
+/// A node with a CPU that has this instruction set.
+pub(super) fn node(name: &str, arch: Arch) -> NodeInfo {
+    NodeInfo {
+        name: name.to_owned(),
         uid: String::new(),
-        arch: Arch::Amd64,
+        arch,
         kernel_release: "6.1.0".to_owned(),
         cpu_model: "a CPU".to_owned(),
         page_size: 4096,
@@ -154,7 +155,11 @@ pub(super) async fn fill(store: &SqliteStore, more: Vec<Record>, now: SystemTime
         cpu_features: vec!["bf16".to_owned(), "sve".to_owned()],
         runs_32bit: Some(false),
         lockdown: "integrity".to_owned(),
-    };
+    }
+}
+
+pub(super) async fn fill(store: &SqliteStore, more: Vec<Record>, now: SystemTime) -> Lease {
+    let node = node("n1", Arch::Amd64);
     let hook = HookReport {
         name: "header".to_owned(),
         mechanism: "fentry".to_owned(),
