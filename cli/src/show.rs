@@ -7,7 +7,6 @@ mod live;
 mod sarif;
 pub(crate) mod scan;
 mod table;
-mod words;
 
 pub(crate) use coverage::warnings;
 pub(crate) use live::{EventLines, FactLines};

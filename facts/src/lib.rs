@@ -30,6 +30,8 @@
 //! | [`digest`] | a set of facts | one number, to compare what two sides hold |
 //! | [`select`] | a question | which facts and events are meant |
 //! | [`fleet`] | — | what a collector answers about many nodes |
+//! | [`sentence`] | an event, a loss or a change of a handler | what people read of it |
+//! | [`human`] | numbers and times | as people read them |
 //! | [`text`] | bytes of unknown encoding | printable text |
 #![forbid(unsafe_code)]
 
@@ -45,6 +47,7 @@ pub mod fact;
 pub mod failure;
 pub mod finding;
 pub mod fleet;
+pub mod human;
 pub mod identity;
 pub mod image;
 pub mod isa;
@@ -54,6 +57,7 @@ pub mod node;
 pub mod report;
 pub mod sandbox;
 pub mod select;
+pub mod sentence;
 pub mod sigill;
 pub mod tar;
 pub mod text;
