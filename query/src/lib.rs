@@ -11,6 +11,7 @@
 //! | [`read`] | what somebody who keeps facts and events has to be able to tell, as one trait |
 //! | [`expected`] | which nodes should report |
 //! | [`service`] | the questions: checked, asked, cut into pages |
+//! | [`direct`] | the same questions from within this program |
 //! | `findings` | what somebody should act on, each thing once |
 //! | `live` | what agents keep now, in memory, and what changes, for those who follow |
 //!
@@ -18,6 +19,7 @@
 //! `archtrace_facts`').
 #![forbid(unsafe_code)]
 
+pub mod direct;
 pub mod expected;
 mod findings;
 mod live;
@@ -26,6 +28,7 @@ pub mod read;
 pub mod service;
 mod token;
 
+pub use direct::{Answer, Part};
 pub use expected::{Expected, Seen};
 pub use read::Read;
 pub use service::{Open, Query, Server, Settings};
