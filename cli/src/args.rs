@@ -6,7 +6,8 @@ mod connection;
 mod scan;
 
 pub(crate) use ask::{
-    EmulatedArgs, EventsArgs, FactsArgs, FindingsArgs, ImagesArgs, NodesArgs, Question, SummaryArgs,
+    EmulatedArgs, EventsArgs, FactsArgs, FindingsArgs, ImagesArgs, NodesArgs, Question,
+    SummaryArgs, TopArgs,
 };
 pub(crate) use conditions::Conditions;
 pub(crate) use connection::Connection;
@@ -19,6 +20,7 @@ const AFTER_HELP: &str = "\
 Examples:
   archtrace emulated                     what ran emulated in the last 24 h, on all nodes
   archtrace emulated --running           only what does so now
+  archtrace top                          the same live, by what it costs
   archtrace summary --by workload,arch   how many of what, and on how many nodes
   archtrace findings --severity high     what somebody should act on
   archtrace events --follow              what happens from now on

@@ -15,6 +15,7 @@ mod screen;
 mod status;
 mod stop;
 mod summary;
+mod top;
 mod watch;
 
 use std::io::{self, Write as _};
@@ -60,6 +61,7 @@ async fn ask(connection: &Connection, output: Output, question: Question) -> Res
     let client = Client::connect(connection).await?;
     match question {
         Question::Emulated(args) => facts::emulated(&client, output, &args).await,
+        Question::Top(args) => top::top(connection, client, output, &args).await,
         Question::Facts(args) => facts::facts(&client, output, &args).await,
         Question::Summary(args) => summary::summary(&client, output, &args).await,
         Question::Findings(args) => findings::findings(&client, output, &args).await,
