@@ -15,6 +15,7 @@
 //! | [`ingest`] | one stream per agent: order, acknowledgements, resynchronisation |
 //! | [`refusals`] | what was refused, counted by reason and logged once |
 //! | `retention` | lets the store forget what is old |
+//! | `web` | the page's connections; who may see it, as for questions |
 //! | [`store`] | what is kept, behind one trait; SQLite, PostgreSQL |
 //!
 //! What must not happen here: `ingest` knows nothing of SQL; `store` knows nothing of
@@ -33,3 +34,4 @@ pub mod refusals;
 mod retention;
 pub mod serve;
 pub mod store;
+mod web;

@@ -15,7 +15,7 @@ use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tracing::{info, warn};
 
-use crate::accept::{self, Door};
+use crate::accept::{self, Door, Speaks};
 use crate::args::{Args, StoreUrl};
 use crate::auth::layer::Roles;
 use crate::auth::{self, Auth, AuthError};
@@ -27,6 +27,7 @@ use crate::retention;
 use crate::store::postgres::{PATIENCE, PostgresStore};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Keep, Store, StoreError};
+use crate::web;
 
 /// A connection that does not answer a ping within [`KEEPALIVE_TIMEOUT`] is closed: an agent's node
 /// may vanish without a word.
@@ -113,9 +114,11 @@ impl archtrace_query::Server for Known {
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The address is taken or not ours.
-    #[error("cannot listen on {address}: {reason}; choose another with --listen ADDR")]
+    #[error("cannot listen on {address}: {reason}; choose another with {option} ADDR")]
     Listen {
-        /// What `--listen` said.
+        /// Which option said so.
+        option: &'static str,
+        /// What it said.
         address: SocketAddr,
         /// The system's error.
         reason: std::io::Error,
@@ -159,18 +162,27 @@ impl Failure {
 /// # Errors
 /// If it cannot start, or the store or the server fail.
 pub async fn run(args: Args, shutdown: CancellationToken) -> Result<(), Failure> {
-    let listen = args.listen;
+    let (listen, web_listen) = (args.listen, args.web_listen);
     let settings = args.settings();
     let (store, password_file) = (args.store, args.store_password_file);
     // First the address: whoever loses a race for it must not have touched the winner's store.
-    let listener = accept::listen(listen).map_err(|reason| Failure::Listen {
-        address: listen,
-        reason,
-    })?;
-    let address = listener.local_addr().unwrap_or(listen);
+    let grpc = bind("--listen", listen)?;
+    let web = web_listen.map(|web| bind("--web-listen", web));
+    let web = web.transpose()?;
+    let address = grpc.local_addr().unwrap_or(listen);
+    let page = web.as_ref().and_then(|web| web.local_addr().ok());
+    let listeners = Listeners { grpc, web };
     let listening = |store: &str| {
         let version = env!("CARGO_PKG_VERSION");
         info!(%address, store, version, "listening");
+        if let Some(address) = page {
+            let scheme = if settings.auth.is_some() {
+                "https"
+            } else {
+                "http"
+            };
+            info!("the page is at {scheme}://{address}/");
+        }
         if settings.auth.is_none() {
             warn!("development mode: plaintext, and every peer may report and read");
         }
@@ -179,7 +191,7 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> Result<(), Failure>
         StoreUrl::Sqlite(path) => {
             let opened = SqliteStore::open(&path).map_err(Failure::Open)?;
             listening(&settings.store_name);
-            serve(listener, opened, settings, shutdown).await
+            serve(listeners, opened, settings, shutdown).await
         }
         StoreUrl::Postgres(url) => {
             let opened = tokio::select! {
@@ -188,17 +200,40 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> Result<(), Failure>
             };
             let opened = opened.map_err(Failure::Open)?;
             listening(&settings.store_name);
-            serve(listener, opened, settings, shutdown).await
+            serve(listeners, opened, settings, shutdown).await
         }
     }
 }
 
-/// Serves agents and questions on `listener` from `store`, until `shutdown` is cancelled.
+fn bind(option: &'static str, address: SocketAddr) -> Result<TcpListener, Failure> {
+    accept::listen(address).map_err(|reason| Failure::Listen {
+        option,
+        address,
+        reason,
+    })
+}
+
+/// Where it listens.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For agents, and for questions.
+    pub grpc: TcpListener,
+    /// For browsers, if there is to be a page.
+    pub web: Option<TcpListener>,
+}
+
+impl From<TcpListener> for Listeners {
+    fn from(grpc: TcpListener) -> Self {
+        Self { grpc, web: None }
+    }
+}
+
+/// Serves agents, questions and pages from `store`, until `shutdown` is cancelled.
 ///
 /// # Errors
 /// If certificates cannot be used, or the store or the server fail.
 pub async fn serve<S: Store>(
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     store: S,
     settings: Settings,
     shutdown: CancellationToken,
@@ -213,6 +248,7 @@ pub async fn serve<S: Store>(
         auth,
         nodes,
     } = settings;
+    let Listeners { grpc, web } = listeners.into();
     // What runs beside the server ends when this does.
     let over = CancellationToken::new();
     let _ends = over.clone().drop_guard();
@@ -255,11 +291,24 @@ pub async fn serve<S: Store>(
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
     let door = Door {
+        speaks: Speaks::Grpc,
         tls: auth.as_ref().map(|auth| Arc::clone(&auth.tls)),
         max_connections,
         refusals: Arc::clone(&refusals),
     };
     let closing = CancellationToken::new();
+    let roles = Roles {
+        auth,
+        refusals,
+        room: Room::default(),
+        closing: closing.clone(),
+    };
+    let pages = web.map(|listener| web::Pages {
+        listener,
+        door: door.clone(),
+        roles: roles.clone(),
+        query: query.clone(),
+    });
     let server = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
@@ -267,18 +316,13 @@ pub async fn serve<S: Store>(
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(MAX_STREAMS)
         .http2_max_header_list_size(MAX_HEADERS)
-        .layer(Roles {
-            auth,
-            refusals,
-            room: Room::default(),
-            closing: closing.clone(),
-        })
+        .layer(roles)
         .add_service(agents)
         .add_service(QueryServer::new(query))
         .add_service(health_service)
         .add_service(reflection)
         .serve_with_incoming_shutdown(
-            accept::incoming(listener, door),
+            accept::incoming(grpc, door),
             closing.clone().cancelled_owned(),
         );
     let drained = async {
@@ -320,7 +364,12 @@ pub async fn serve<S: Store>(
         over.cancel();
         ended
     };
-    let (ended, ()) = tokio::join!(served, beats);
+    let pages = async {
+        if let Some(pages) = pages {
+            pages.serve(shutdown.clone(), over.clone()).await;
+        }
+    };
+    let (ended, (), ()) = tokio::join!(served, beats, pages);
     ended
 }
 
