@@ -11,7 +11,7 @@ mod verify;
 
 pub(crate) use ask::{
     CoverageArgs, EmulatedArgs, EventsArgs, FactsArgs, FindingsArgs, ImagesArgs, NodesArgs,
-    Question, SummaryArgs,
+    Question, SummaryArgs, TopArgs,
 };
 pub(crate) use conditions::Conditions;
 pub(crate) use connection::Connection;
@@ -28,6 +28,7 @@ const AFTER_HELP: &str = "\
 Examples:
   archtrace emulated                     what ran emulated in the last 24 h, on all nodes
   archtrace emulated --running           only what does so now
+  archtrace top                          the same live, by what it costs
   archtrace summary --by workload,arch   how many of what, and on how many nodes
   archtrace cost --since 7d              what CPU time emulation used, by workload
   archtrace findings --severity high     what somebody should act on

@@ -20,6 +20,7 @@ mod status;
 mod stop;
 mod summary;
 mod verify;
+mod top;
 mod watch;
 
 use std::io::{self, Write as _};
@@ -95,6 +96,7 @@ async fn ask(
     let answered = match question {
         Question::Coverage(args) => return coverage::coverage(&client, output, &args).await,
         Question::Emulated(args) => facts::emulated(&client, output, &args).await,
+        Question::Top(args) => top::top(connection, client, output, &args).await,
         Question::Facts(args) => facts::facts(&client, output, &args).await,
         Question::Summary(args) => summary::summary(&client, output, &args).await,
         Question::Cost(args) => cost::cost(&client, output, &args).await,

@@ -10,7 +10,6 @@ mod sarif;
 pub(crate) mod scan;
 mod table;
 mod verify;
-mod words;
 
 pub(crate) use cost::{Pricing, unpriced};
 pub(crate) use coverage::warnings;

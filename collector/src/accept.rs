@@ -82,12 +82,41 @@ impl Places {
 /// How connections are taken in.
 #[derive(Clone, Debug)]
 pub(crate) struct Door {
+    pub(crate) speaks: Speaks,
     pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) places: Places,
     pub(crate) refusals: Arc<Refusals>,
 }
 
+/// What is spoken behind a door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Speaks {
+    /// gRPC: HTTP/2 and nothing else.
+    Grpc,
+    /// What browsers speak: HTTP/2, or HTTP/1.1.
+    Web,
+}
+
+impl Speaks {
+    /// As TLS names it (RFC 7301), the best first.
+    fn protocols(self) -> &'static [&'static [u8]] {
+        match self {
+            Self::Grpc => &[b"h2"],
+            Self::Web => &[b"h2", b"http/1.1"],
+        }
+    }
+
+    /// For people who try it in another way.
+    fn hint(self) -> &'static str {
+        match self {
+            Self::Grpc => "This port speaks gRPC (HTTP/2; with TLS if it has certificates).\n",
+            Self::Web => "This port speaks https.\n",
+        }
+    }
+}
+
 struct Shared {
+    speaks: Speaks,
     tls: Option<Arc<Tls>>,
     handshakes: Semaphore,
     refusals: Arc<Refusals>,
@@ -100,12 +129,14 @@ pub(crate) fn incoming(
     door: Door,
 ) -> ReceiverStream<io::Result<Connection>> {
     let Door {
+        speaks,
         tls,
         places,
         refusals,
     } = door;
     let (ready, stream) = mpsc::channel(QUEUE);
     let shared = Arc::new(Shared {
+        speaks,
         tls,
         handshakes: Semaphore::new(HANDSHAKES),
         refusals,
@@ -205,19 +236,24 @@ async fn take_in(
                 "TLS on a port without it; http:// reaches it, or the collector needs --tls-cert",
             );
         }
-        None if !PREFACE.starts_with(start) => {
+        None if shared.speaks == Speaks::Grpc && !PREFACE.starts_with(start) => {
             return no_http2(stream, shared, &who).await;
         }
         Some(_) if start[0] != TLS_HANDSHAKE => {
             let what = "plaintext on a port with TLS; https:// reaches it";
             shared.refusals.note(Reason::Handshake, &who, &what);
-            return answer_http1(stream).await;
+            return answer_http1(stream, shared.speaks).await;
         }
         None => Connection::plain(stream, address, permit),
         Some(tls) => {
             // Closed never, as long as we are here.
             let _turn = shared.handshakes.acquire().await;
-            match timeout(HANDSHAKE, tls.acceptor().accept(stream)).await {
+            match timeout(
+                HANDSHAKE,
+                tls.acceptor(shared.speaks.protocols()).accept(stream),
+            )
+            .await
+            {
                 Err(_) => return refuse(Reason::Handshake, "TLS was not agreed on in time"),
                 Ok(Err(error)) => {
                     return shared.refusals.note(Reason::Handshake, &who, &error);
@@ -238,17 +274,17 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 async fn no_http2(stream: TcpStream, shared: &Shared, who: &str) {
     let what = "something else than HTTP/2 was spoken";
     shared.refusals.note(Reason::NotHttp2, who, &what);
-    answer_http1(stream).await;
+    answer_http1(stream, shared.speaks).await;
 }
 
 /// For people who try it with a browser or curl.
-async fn answer_http1(mut stream: TcpStream) {
-    const ANSWER: &[u8] =
-        b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n\
-        This port speaks gRPC (HTTP/2; with TLS if it has certificates).\n";
+async fn answer_http1(mut stream: TcpStream, speaks: Speaks) {
+    const HEAD: &str =
+        "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n";
     // Whoever does not read it gets nothing.
     let _ = timeout(HANDSHAKE, async {
-        stream.write_all(ANSWER).await?;
+        stream.write_all(HEAD.as_bytes()).await?;
+        stream.write_all(speaks.hint().as_bytes()).await?;
         stream.shutdown().await
     })
     .await;

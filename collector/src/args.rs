@@ -46,6 +46,8 @@ Examples:
       Events go to an OpenTelemetry collector as logs, and to a file as findings in OCSF.
   archtrace-collector … --metrics-listen 0.0.0.0:9465
       Tells Prometheus at /metrics, and probes at /healthz and /readyz.
+  archtrace-collector --web-listen 127.0.0.1:50080
+      The page, too: http://localhost:50080/
   archtrace-collector --listen 0.0.0.0:50061 --insecure-plaintext
       For other machines, without encryption: only in a network that you trust.
 
@@ -86,6 +88,11 @@ pub struct Args {
         default_value = "127.0.0.1:50061"
     )]
     pub listen: SocketAddr,
+
+    /// Address and port for the page: what the fleet runs, read-only, for a browser. With the TLS, and for
+    /// the readers, of --listen; there is none without this option
+    #[arg(long, env = "ARCHTRACE_WEB_LISTEN", value_name = "ADDR")]
+    pub web_listen: Option<SocketAddr>,
 
     /// Where to keep what is reported: sqlite:PATH, a file that is created if it is not there, for
     /// one collector; or a PostgreSQL database for any number of them,
@@ -235,15 +242,19 @@ impl Args {
     /// What to do about it.
     pub fn check(&self) -> Result<(), String> {
         self.auth.check()?;
-        let loopback = self.listen.ip().to_canonical().is_loopback();
-        if loopback || self.insecure_plaintext || self.auth.tls_cert.is_some() {
+        if self.insecure_plaintext || self.auth.tls_cert.is_some() {
             return Ok(());
         }
+        let web = self.web_listen.map(|web| ("--web-listen", web));
+        let mut addresses = [("--listen", self.listen)].into_iter().chain(web);
+        let beyond = addresses.find(|(_, address)| !is_loopback(*address));
+        let Some((option, address)) = beyond else {
+            return Ok(());
+        };
         Err(format!(
-            "--listen {} is not a loopback address, and every peer could report and read without \
+            "{option} {address} is not a loopback address, and every peer could report and read without \
              encryption; add --tls-cert and --client-ca (archtrace-collector dev-certs makes a set for \
-             trying out), or --insecure-plaintext if the network is trusted, or listen on 127.0.0.1",
-            self.listen
+             trying out), or --insecure-plaintext if the network is trusted, or listen on 127.0.0.1"
         ))
     }
 
@@ -267,6 +278,10 @@ impl Args {
             metrics: None,
         }
     }
+}
+
+fn is_loopback(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
 }
 
 /// From a second to an hour, so that neither agents are a load nor silence goes unnoticed for days.

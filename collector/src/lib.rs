@@ -20,6 +20,7 @@
 //! | [`metrics`] | what Prometheus is told |
 //! | [`refusals`] | what was refused, counted by reason and logged once |
 //! | `retention` | lets the store forget what is old |
+//! | `web` | the page's connections; who may see it, as for questions |
 //! | [`store`] | what is kept, behind one trait; SQLite, PostgreSQL |
 //!
 //! What must not happen here: `ingest` knows nothing of SQL; `store` knows nothing of
@@ -43,3 +44,4 @@ mod retention;
 pub mod serve;
 pub mod store;
 mod watched;
+mod web;

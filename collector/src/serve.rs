@@ -17,7 +17,7 @@ use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tracing::{info, warn};
 
-use crate::accept::{self, Door, Places};
+use crate::accept::{self, Door, Places, Speaks};
 use crate::args::{Args, StoreUrl};
 use crate::auth::layer::Roles;
 use crate::auth::{self, Auth, AuthError};
@@ -33,6 +33,7 @@ use crate::retention;
 use crate::store::postgres::{PATIENCE, PostgresStore};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Keep, Store, StoreError};
+use crate::web;
 
 /// A connection that does not answer a ping within [`KEEPALIVE_TIMEOUT`] is closed: an agent's node
 /// may vanish without a word.
@@ -196,30 +197,39 @@ impl Failure {
 /// # Errors
 /// If it cannot start, or the store or the server fail.
 pub async fn run(args: Args, shutdown: CancellationToken) -> Result<(), Failure> {
-    let listen = args.listen;
+    let (listen, web_listen) = (args.listen, args.web_listen);
     let mut settings = args.settings();
     let (store, password_file) = (args.store, args.store_password_file);
-    let cannot = |option, address| {
-        move |reason| Failure::Listen {
-            option,
-            address,
-            reason,
-        }
-    };
     // First the address: whoever loses a race for it must not have touched the winner's store.
-    let listener = accept::listen(listen).map_err(cannot("--listen", listen))?;
+    let grpc = bind("--listen", listen)?;
+    let web = web_listen.map(|web| bind("--web-listen", web));
+    let web = web.transpose()?;
     if let Some(at) = args.metrics.metrics_listen {
         let listener = archtrace_metrics::serve::listen(at).await;
-        let listener = listener.map_err(cannot("--metrics-listen", at))?;
+        let listener = listener.map_err(|reason| Failure::Listen {
+            option: "--metrics-listen",
+            address: at,
+            reason,
+        })?;
         settings.metrics = Some(metrics::Options {
             listener,
             max_series: usize::try_from(args.metrics.metrics_max_series).unwrap_or(usize::MAX),
         });
     }
-    let address = listener.local_addr().unwrap_or(listen);
+    let address = grpc.local_addr().unwrap_or(listen);
+    let page = web.as_ref().and_then(|web| web.local_addr().ok());
+    let listeners = Listeners { grpc, web };
     let listening = |store: &str| {
         let version = env!("CARGO_PKG_VERSION");
         info!(%address, store, version, "listening");
+        if let Some(address) = page {
+            let scheme = if settings.auth.is_some() {
+                "https"
+            } else {
+                "http"
+            };
+            info!("the page is at {scheme}://{address}/");
+        }
         if settings.auth.is_none() {
             warn!("development mode: plaintext, and every peer may report and read");
         }
@@ -228,7 +238,7 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> Result<(), Failure>
         StoreUrl::Sqlite(path) => {
             let opened = SqliteStore::open(&path).map_err(Failure::Open)?;
             listening(&settings.store_name);
-            serve(listener, opened, settings, shutdown).await
+            serve(listeners, opened, settings, shutdown).await
         }
         StoreUrl::Postgres(url) => {
             let opened = tokio::select! {
@@ -237,17 +247,40 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> Result<(), Failure>
             };
             let opened = opened.map_err(Failure::Open)?;
             listening(&settings.store_name);
-            serve(listener, opened, settings, shutdown).await
+            serve(listeners, opened, settings, shutdown).await
         }
     }
 }
 
-/// Serves agents and questions on `listener` from `store`, until `shutdown` is cancelled.
+fn bind(option: &'static str, address: SocketAddr) -> Result<TcpListener, Failure> {
+    accept::listen(address).map_err(|reason| Failure::Listen {
+        option,
+        address,
+        reason,
+    })
+}
+
+/// Where it listens.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For agents, and for questions.
+    pub grpc: TcpListener,
+    /// For browsers, if there is to be a page.
+    pub web: Option<TcpListener>,
+}
+
+impl From<TcpListener> for Listeners {
+    fn from(grpc: TcpListener) -> Self {
+        Self { grpc, web: None }
+    }
+}
+
+/// Serves agents, questions and pages from `store`, until `shutdown` is cancelled.
 ///
 /// # Errors
 /// If certificates cannot be used, or the store or the server fail.
 pub async fn serve<S: Store>(
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     store: S,
     settings: Settings,
     shutdown: CancellationToken,
@@ -265,6 +298,7 @@ pub async fn serve<S: Store>(
         exports,
         metrics,
     } = settings;
+    let Listeners { grpc, web } = listeners.into();
     // What runs beside the server ends when this does.
     let over = CancellationToken::new();
     let _ends = over.clone().drop_guard();
@@ -336,11 +370,24 @@ pub async fn serve<S: Store>(
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
     let door = Door {
+        speaks: Speaks::Grpc,
         tls: auth.as_ref().map(|auth| Arc::clone(&auth.tls)),
         places,
         refusals: Arc::clone(&refusals),
     };
     let closing = CancellationToken::new();
+    let roles = Roles {
+        auth,
+        refusals,
+        room: Room::default(),
+        closing: closing.clone(),
+    };
+    let pages = web.map(|listener| web::Pages {
+        listener,
+        door: door.clone(),
+        roles: roles.clone(),
+        query: query.clone(),
+    });
     let server = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
@@ -349,18 +396,13 @@ pub async fn serve<S: Store>(
         .max_concurrent_streams(MAX_STREAMS)
         .http2_max_header_list_size(MAX_HEADERS)
         .layer(requests)
-        .layer(Roles {
-            auth,
-            refusals,
-            room: Room::default(),
-            closing: closing.clone(),
-        })
+        .layer(roles)
         .add_service(agents)
         .add_service(QueryServer::new(query.clone()))
         .add_service(health_service)
         .add_service(reflection)
         .serve_with_incoming_shutdown(
-            accept::incoming(listener, door),
+            accept::incoming(grpc, door),
             closing.clone().cancelled_owned(),
         );
     let drained = async {
@@ -405,7 +447,12 @@ pub async fn serve<S: Store>(
         over.cancel();
         ended
     };
-    let (ended, ()) = tokio::join!(served, beats);
+    let pages = async {
+        if let Some(pages) = pages {
+            pages.serve(shutdown.clone(), over.clone()).await;
+        }
+    };
+    let (ended, (), ()) = tokio::join!(served, beats, pages);
     ended
 }
 

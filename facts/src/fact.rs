@@ -237,6 +237,16 @@ impl FactKey {
         200 + self.cgroup.len() + self.binary.len() + emulator
     }
 
+    /// The binary as people are shown it.
+    #[must_use]
+    pub fn shown_binary(&self) -> String {
+        if self.path_resolved {
+            self.binary.clone()
+        } else {
+            format!("{} (as given)", self.binary)
+        }
+    }
+
     /// The first 16 bytes of SHA-256 over the fields, each followed by a NUL (which no field can
     /// hold). A cryptographic hash, because containers choose their files' names.
     ///

@@ -48,6 +48,33 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Where something runs, as shortly as it can be told: a pod and its container, or a systemd unit.
+    #[must_use]
+    pub fn place(&self) -> String {
+        let Self {
+            namespace,
+            pod,
+            container,
+            pod_uid,
+            container_id,
+            unit,
+            ..
+        } = self;
+        if !pod.is_empty() {
+            return format!("{namespace}/{pod} {container}")
+                .trim_end()
+                .to_owned();
+        }
+        if !pod_uid.is_empty() {
+            return format!("pod {pod_uid}");
+        }
+        if !container_id.is_empty() {
+            let short = container_id.get(..12).unwrap_or(container_id);
+            return format!("container {short}");
+        }
+        unit.clone()
+    }
+
     /// About how many bytes it takes in a message.
     #[must_use]
     pub fn weight(&self) -> usize {

@@ -35,6 +35,8 @@
 //! | [`fleet`] | — | what a collector answers about many nodes |
 //! | [`gate`] | facts of pods, and the state of their nodes | whether all of them run natively |
 //! | [`matrix`] | what was seen of a workload and its images | whether it may move to another architecture, row by row |
+//! | [`sentence`] | an event, a loss or a change of a handler | what people read of it |
+//! | [`human`] | numbers and times | as people read them |
 //! | [`text`] | bytes of unknown encoding | printable text |
 #![forbid(unsafe_code)]
 
@@ -53,6 +55,7 @@ pub mod failure;
 pub mod finding;
 pub mod fleet;
 pub mod gate;
+pub mod human;
 pub mod identity;
 pub mod image;
 pub mod isa;
@@ -64,6 +67,7 @@ pub mod policy;
 pub mod report;
 pub mod sandbox;
 pub mod select;
+pub mod sentence;
 pub mod sigill;
 pub mod tar;
 pub mod text;

@@ -13,6 +13,7 @@
 //! | [`mandates`] | which agents have to run |
 //! | `coverage` | how it is with them |
 //! | [`service`] | the questions: checked, asked, cut into pages |
+//! | [`direct`] | the same questions from within this program |
 //! | `findings` | what somebody should act on, each thing once |
 //! | `matrix` | what was seen of each workload, put together for the portability matrix |
 //! | `live` | what agents keep now, in memory, and what changes, for those who follow |
@@ -22,6 +23,7 @@
 #![forbid(unsafe_code)]
 
 mod coverage;
+pub mod direct;
 pub mod expected;
 mod findings;
 mod live;
@@ -33,6 +35,7 @@ pub mod service;
 mod token;
 
 pub use coverage::standing::Known;
+pub use direct::{Answer, Part};
 pub use expected::{Expected, Seen};
 pub use mandates::{Mandated, Mandates, Policies};
 pub use live::growth::{Counter, Growth};

@@ -144,6 +144,11 @@ impl<S: Read> Query<S> {
             inner: Arc::new(inner),
         }
     }
+
+    /// What agents keep now.
+    pub(crate) fn live(&self) -> &Live<S> {
+        &self.inner.live
+    }
 }
 
 impl<S: Read> Query<S> {

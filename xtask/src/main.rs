@@ -6,6 +6,7 @@
 mod apt;
 mod bench;
 mod binaries;
+mod browser;
 mod checklist;
 mod containerd;
 mod cpio;

@@ -9,7 +9,9 @@ use anyhow::{Context as _, Result, bail};
 use crate::binaries::{self, cargo};
 use crate::checklist::{self, Column};
 use crate::vm::{self, Arch, Cases};
-use crate::{apt, containerd, emulator, paths, postgres, progress, promtool, proto, setup, tree};
+use crate::{
+    apt, browser, containerd, emulator, paths, postgres, progress, promtool, proto, setup, tree,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -86,6 +88,13 @@ fn checks(outcomes: &mut Vec<Outcome>) {
             None
         }
     };
+    let driver = match browser::driver() {
+        Ok(driver) => Some((browser::VARIABLE, driver)),
+        Err(error) => {
+            eprintln!("warning: tests with a browser are left out: {error:#}");
+            None
+        }
+    };
     let rows = [
         ("format", "cargo fmt --all --check"),
         (
@@ -108,7 +117,9 @@ fn checks(outcomes: &mut Vec<Outcome>) {
     ];
     for (title, line) in rows {
         step(outcomes, title, || {
-            progress::command(title, command(line).envs(database.clone()))
+            let needed = database.iter().chain(&driver);
+            let needed = needed.map(|(name, path)| (name, path));
+            progress::command(title, command(line).envs(needed))
         });
     }
     step(outcomes, "the protocol", proto::check);

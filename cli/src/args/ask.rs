@@ -19,6 +19,8 @@ use crate::since::Since;
 pub(crate) enum Question {
     /// What runs, or ran, emulated
     Emulated(EmulatedArgs),
+    /// What runs emulated now, the most expensive first: on a terminal, live
+    Top(TopArgs),
     /// Everything that is known of every binary
     Facts(FactsArgs),
     /// Sums over what is there now, by workload, architecture and more
@@ -61,6 +63,23 @@ pub(crate) struct EmulatedArgs {
     /// Ask again every so many seconds, until interrupted
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", value_parser = interval)]
     pub(crate) watch: Option<Duration>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  archtrace top                                    the whole fleet, every two seconds
+  archtrace top --socket /run/archtrace/agent.sock this node, with no collector
+  archtrace top --namespace pay --interval 0.5
+
+CPU% is of one CPU, since the last refresh. Keys are shown at the bottom; q quits.
+For programs there is archtrace facts --watch --mode emulated -o json.")]
+pub(crate) struct TopArgs {
+    #[command(flatten)]
+    pub(crate) conditions: Conditions<false>,
+    /// Seconds between refreshes
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = interval)]
+    pub(crate) interval: Duration,
 }
 
 #[derive(Debug, clap::Args)]

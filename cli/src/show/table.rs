@@ -190,35 +190,10 @@ pub(crate) struct Columns(Vec<u16>);
 
 /// A name that could not be resolved may mean another file than it seems to.
 fn binary(key: &FactKey) -> String {
-    if key.path_resolved {
-        key.binary.clone()
-    } else {
-        format!("{} (as given)", key.binary)
-    }
+    key.shown_binary()
 }
 
-/// Where something runs, as shortly as it can be told: a pod and its container, or a systemd unit.
+/// Where something runs.
 fn place(identity: &Identity) -> String {
-    let Identity {
-        namespace,
-        pod,
-        container,
-        pod_uid,
-        container_id,
-        unit,
-        ..
-    } = identity;
-    if !pod.is_empty() {
-        return format!("{namespace}/{pod} {container}")
-            .trim_end()
-            .to_owned();
-    }
-    if !pod_uid.is_empty() {
-        return format!("pod {pod_uid}");
-    }
-    if !container_id.is_empty() {
-        let short = container_id.get(..12).unwrap_or(container_id);
-        return format!("container {short}");
-    }
-    unit.clone()
+    identity.place()
 }

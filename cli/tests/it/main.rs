@@ -15,3 +15,4 @@ mod streams;
 mod support;
 mod tls;
 mod verify;
+mod top;

@@ -21,6 +21,15 @@ fn options_are_checked() {
     check(&["--listen", "[::ffff:127.0.0.1]:0"], Ok(()));
     check(&["--listen", "0.0.0.0:1"], Err("--insecure-plaintext"));
     check(&["--listen", "0.0.0.0:1", "--insecure-plaintext"], Ok(()));
+    check(&["--web-listen", "127.0.0.1:1"], Ok(()));
+    check(
+        &["--web-listen", "0.0.0.0:1"],
+        Err("--web-listen 0.0.0.0:1 is not"),
+    );
+    check(
+        &["--web-listen", "0.0.0.0:1", "--insecure-plaintext"],
+        Ok(()),
+    );
     check(&["--listen", "localhost"], Err("invalid socket address"));
     check(&["--store", "/tmp/x"], Err("sqlite:PATH"));
     check(&["--store", "sqlite:"], Err("sqlite:PATH"));

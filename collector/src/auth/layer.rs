@@ -82,6 +82,11 @@ impl Purpose {
 }
 
 impl Roles {
+    /// Who asks for a page, if they may read.
+    pub(crate) async fn reader(&self, head: &Parts) -> Result<Caller, Status> {
+        self.decide(Purpose::Read, head).await
+    }
+
     async fn decide(&self, purpose: Purpose, head: &Parts) -> Result<Caller, Status> {
         let peer = head.extensions.get::<Peer>();
         if let Some(peer) = peer {

@@ -66,9 +66,11 @@ impl Tls {
         Ok(tls)
     }
 
-    /// As the files are now.
-    pub(crate) fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(self.config.load_full())
+    /// As the files are now, for these protocols.
+    pub(crate) fn acceptor(&self, protocols: &[&[u8]]) -> TlsAcceptor {
+        let mut config = ServerConfig::clone(&self.config.load());
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        TlsAcceptor::from(Arc::new(config))
     }
 
     /// Says once what is wrong with new files, and keeps the old ones in force.
@@ -158,7 +160,6 @@ impl Files {
                 &error.to_string(),
             )
         })?;
-        config.alpn_protocols = vec![b"h2".to_vec()];
         // A session that is taken up again is not checked against the CA again. Agents connect seldom.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;

@@ -88,8 +88,8 @@ fn failures_have_codes_of_their_own() {
     let dir = tempfile::tempdir().expect("a directory");
     let store = format!("sqlite:{}", dir.path().join("store.db").display());
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let taken = taken.local_addr().expect("bound");
-    let _listener = TcpListener::bind(taken);
+    let taken = taken.local_addr().expect("bound").to_string();
+    let _listener = TcpListener::bind(&taken);
     check(&["--listen", "nowhere"], 2, "invalid socket address");
     check(
         &["--listen", "0.0.0.0:0", "--store", &store],
@@ -109,6 +109,15 @@ fn failures_have_codes_of_their_own() {
         3,
         "choose another",
     );
+    let web = [
+        "--listen",
+        "127.0.0.1:0",
+        "--store",
+        &store,
+        "--web-listen",
+        &taken,
+    ];
+    check(&web, 3, "another with --web-listen");
     check(
         &[
             "--listen",

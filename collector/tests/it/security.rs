@@ -5,6 +5,7 @@ mod nonsense;
 mod peers;
 mod program;
 mod tokens;
+mod web;
 
 use std::time::Duration;
 

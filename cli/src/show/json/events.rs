@@ -3,12 +3,12 @@
 use archtrace_facts::fact::{Cause, IllegalInstruction, Origin, Via};
 use archtrace_facts::fleet::NodeEvent;
 use archtrace_facts::report::Record;
+use archtrace_facts::sentence::sentence;
 use serde::Serialize;
 
 use super::identity::Owner;
 use super::nodes::BinfmtHandler;
 use crate::show::human::{hex, utc};
-use crate::show::words;
 
 #[derive(Default, Serialize)]
 pub(crate) struct Event<'a> {
@@ -48,7 +48,7 @@ pub(crate) fn event(value: &NodeEvent) -> Event<'_> {
         time: utc(value.record.time()),
         kind: value.record.kind(),
         cluster: &value.cluster,
-        message: words::sentence(value),
+        message: sentence(value),
         ..Event::default()
     };
     match &value.record {

@@ -4,11 +4,11 @@ use std::time::SystemTime;
 
 use archtrace_facts::fleet::NodeEvent;
 use archtrace_facts::report::{HandlerChange, Record};
+use archtrace_facts::sentence::sentence;
 use comfy_table::{Cell, ContentArrangement};
 
 use super::{Columns, Listing, binary, place};
 use crate::show::human::{age, count, utc};
-use crate::show::words;
 
 pub(crate) fn events(events: &[NodeEvent]) -> String {
     let now = SystemTime::now();
@@ -60,7 +60,7 @@ fn row(table: &Listing, value: &NodeEvent, when: String, placed: bool) -> Vec<Ce
         ],
         other => ["", "", "", &claimed(other)].map(|text| table.plain(text)),
     });
-    row.push(table.plain(words::sentence(value)));
+    row.push(table.plain(sentence(value)));
     row
 }
 
@@ -115,7 +115,7 @@ fn wide(events: &[NodeEvent]) -> Listing {
                 row.extend(["", "", "", &claimed(other), ""].map(|text| table.plain(text)));
             }
         }
-        row.push(table.plain(words::sentence(value)));
+        row.push(table.plain(sentence(value)));
         table.add(row);
     }
     table

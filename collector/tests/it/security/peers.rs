@@ -223,7 +223,7 @@ impl Client {
     }
 }
 
-fn config(ca: &str, shows: Option<&Credentials>) -> Arc<ClientConfig> {
+pub(super) fn config(ca: &str, shows: Option<&Credentials>) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(ca.as_bytes()) {
         roots.add(certificate.expect("PEM")).expect("a certificate");

@@ -21,7 +21,7 @@ use tonic::Code::{PermissionDenied, Unauthenticated};
 use super::peers::{Ca, Client, Credentials, Files, collector, expect, hello, until};
 
 const AGENT: &str = "system:serviceaccount:archtrace:agent";
-const READER: &str = "system:serviceaccount:tools:reader";
+pub(super) const READER: &str = "system:serviceaccount:tools:reader";
 const ISSUER: &str = "https://kubernetes.default.svc";
 
 /// Signs tokens.

@@ -1,17 +1,15 @@
 //! What happened, in one sentence for people.
 
-use archtrace_facts::fact::{
-    Cause, Event, EventKind, FactKey, HandlerChangeKind, Mode, Origin, Via,
-};
-use archtrace_facts::fleet::NodeEvent;
-use archtrace_facts::identity::Identity;
-use archtrace_facts::node::Handler;
-use archtrace_facts::report::{HandlerChange, Record, ReportedLoss};
-
-use super::human::{count, duration, errno, hex};
+use crate::fact::{Cause, Event, EventKind, FactKey, HandlerChangeKind, Mode, Origin, Via};
+use crate::fleet::NodeEvent;
+use crate::human::{count, duration, errno, hex};
+use crate::identity::Identity;
+use crate::node::Handler;
+use crate::report::{HandlerChange, Record, ReportedLoss};
 
 /// One sentence, without a full stop.
-pub(super) fn sentence(event: &NodeEvent) -> String {
+#[must_use]
+pub fn sentence(event: &NodeEvent) -> String {
     match &event.record {
         Record::Event(what) => match what.kind {
             EventKind::EmulatedExec => emulated(&what.key) + &label(what, &event.identity),
