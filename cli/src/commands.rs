@@ -1,8 +1,8 @@
 //! What each command asks and prints.
 
 mod batch;
-mod coverage;
 mod cost;
+mod coverage;
 mod doctor;
 mod events;
 mod facts;
@@ -19,8 +19,8 @@ mod screen;
 mod status;
 mod stop;
 mod summary;
-mod verify;
 mod top;
+mod verify;
 mod watch;
 
 use std::io::{self, Write as _};

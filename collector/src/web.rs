@@ -26,7 +26,7 @@ use tonic::transport::server::Connected as _;
 use tower::{ServiceExt as _, service_fn};
 use tracing::debug;
 
-use crate::accept::{self, Connection, Door, Speaks};
+use crate::accept::{self, Connection, Door, Places, Speaks};
 use crate::auth::layer::Roles;
 use crate::store::Store;
 
@@ -71,7 +71,7 @@ impl<S: Store> Pages<S> {
         let pages = archtrace_web::router(query, hosts);
         let door = Door {
             speaks: Speaks::Web,
-            max_connections: MAX_CONNECTIONS,
+            places: Places::new(MAX_CONNECTIONS),
             ..door
         };
         let mut connections = accept::incoming(listener, door);

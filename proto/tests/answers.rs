@@ -4,6 +4,7 @@
 use std::time::{Duration, SystemTime};
 
 use archtrace_facts::arch::Arch;
+use archtrace_facts::cost::{Cost, CostDimension, CostRow, Share};
 use archtrace_facts::coverage::{InForce, Past, Place, Row, Status, Total, WaiverNote};
 use archtrace_facts::fact::FactId;
 use archtrace_facts::finding::Severity;
@@ -11,7 +12,7 @@ use archtrace_facts::fleet::{
     Coverage, Dimension, EventUpdate, FactUpdate, FleetFinding, RemovedFact, SubjectKind, Summary,
     SummaryRow,
 };
-use archtrace_facts::matrix::{Evidence, EvidenceKind, Layer, Matrix, Row, Status};
+use archtrace_facts::matrix::{self, Evidence, EvidenceKind, Layer, Matrix};
 use archtrace_proto::convert::{
     ConvertError, decode_cost_dimensions, decode_dimensions, decode_event_update,
     decode_fact_update, decode_totals,
@@ -72,20 +73,20 @@ prop_compose! {
 prop_compose! {
     fn matrix_row()(
         layer in select(Layer::ALL),
-        status in select(Status::ALL),
+        status in select(matrix::Status::ALL),
         texts in vec(text(), 4),
         evidence in vec(evidence(), 0..3),
         more_evidence: u64,
-    ) -> Row {
+    ) -> matrix::Row {
         let [component, why, action, finding] = std::array::from_fn(|i| texts[i].clone());
-        Row { layer, component, status, why, action, finding, evidence, more_evidence }
+        matrix::Row { layer, component, status, why, action, finding, evidence, more_evidence }
     }
 }
 
 prop_compose! {
-    fn matrix()(
+    fn a_matrix()(
         texts in vec(text(), 3),
-        status in select(Status::ALL),
+        status in select(matrix::Status::ALL),
         rows in vec(matrix_row(), 0..3),
     ) -> Matrix {
         let [cluster, namespace, workload] = std::array::from_fn(|i| texts[i].clone());
@@ -224,7 +225,7 @@ proptest! {
     }
 
     #[test]
-    fn matrices_come_back(matrix in matrix()) {
+    fn matrices_come_back(matrix in a_matrix()) {
         prop_assert_eq!(Matrix::try_from(v1::WorkloadMatrix::from(&matrix)), Ok(matrix));
     }
 

@@ -139,6 +139,7 @@ impl Read for MadeUp {
                     version: Version(version),
                     // The same for both modes, so that one takes the other's place.
                     id: key.id(),
+                    cursor: FactCursor(id.0 * 1000 + i.cast_signed()),
                     fact: NodeFact {
                         cluster: "prod".to_owned(),
                         node: format!("node-{node}"),

@@ -37,7 +37,7 @@ mod token;
 pub use coverage::standing::Known;
 pub use direct::{Answer, Part};
 pub use expected::{Expected, Seen};
-pub use mandates::{Mandated, Mandates, Policies};
 pub use live::growth::{Counter, Growth};
+pub use mandates::{Mandated, Mandates, Policies};
 pub use read::Read;
 pub use service::{Measured, Open, Query, Server, Settings};

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use archtrace_facts::arch::Arch;
-use archtrace_facts::coverage::{Past, Place, Standing};
 use archtrace_facts::cost::{CostDimension, CostPart, Span};
+use archtrace_facts::coverage::{Past, Place, Standing};
 use archtrace_facts::fact::FactId;
 use archtrace_facts::fleet::{FleetImage, NodeEvent, NodeFact, NodeStatus, Totals};
 use archtrace_facts::select::Selection;

@@ -1,15 +1,15 @@
 //! Answers questions: checks them, asks whoever knows, cuts the answer into pages.
 
 mod ask;
-mod coverage;
 mod cost;
+mod coverage;
 mod events;
 mod facts;
 mod findings;
 mod follow;
 mod images;
-mod measure;
 mod matrix;
+mod measure;
 mod nodes;
 mod status;
 mod stream;
@@ -31,8 +31,8 @@ use tonic::{Request, Response, Status};
 use crate::coverage::standing::Known;
 use crate::expected::Expected;
 use crate::live::Live;
-use crate::mandates::Mandates;
 use crate::live::growth::Counter;
+use crate::mandates::Mandates;
 use crate::read::Read;
 pub use measure::Measured;
 

@@ -179,9 +179,10 @@ async fn follow(
             };
             let mut updates = client.watch_facts(selection).await?;
             loop {
-                let (batch, ended) = batch(&mut updates).await;
+                let mut came = Vec::new();
+                let ended = batch(&mut updates, &mut came).await;
                 // Whoever listens runs this.
-                let _ = news.send(News::Updates(batch)).await;
+                let _ = news.send(News::Updates(came)).await;
                 if let Some(ended) = ended {
                     return ended;
                 }

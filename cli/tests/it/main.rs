@@ -2,8 +2,8 @@
 
 mod agree;
 mod answers;
-mod coverage;
 mod cost;
+mod coverage;
 mod failures;
 mod matrix;
 mod program;
@@ -14,5 +14,5 @@ mod silence;
 mod streams;
 mod support;
 mod tls;
-mod verify;
 mod top;
+mod verify;

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use archtrace_facts::fleet::{FleetImage, NodeEvent, NodeFact, NodeStatus, Totals};
+use archtrace_facts::cost::CostPart;
+use archtrace_facts::coverage::{Change, Past, Place, Standing, Status};
+use archtrace_facts::fleet::{FleetImage, Machine, NodeEvent, NodeFact, NodeStatus, Totals};
 use archtrace_facts::report::{EventBatch, Hello};
 use archtrace_query::Read;
 use archtrace_query::read::{
-    EventCursor, EventQuery, FactChange, FactCursor, FactQuery, Head, ImageCursor, ImageQuery,
-    NodeQuery, Version,
+    CostQuery, EventCursor, EventPlace, EventQuery, FactChange, FactCursor, FactQuery, Head,
+    ImageCursor, ImageQuery, NodeQuery, Version,
 };
 
 use super::own::{Operation, Own};
@@ -91,6 +93,26 @@ impl<S: Store> Store for Timed<S> {
         self.time(Operation::Expire, commit).await
     }
 
+    fn note_standings(&self, changes: Vec<Change>) -> impl Answer<u64> {
+        self.store.note_standings(changes)
+    }
+
+    fn all_standings(&self) -> impl Answer<Vec<(Place, Status)>> {
+        self.store.all_standings()
+    }
+
+    fn note_machines(&self, machines: Vec<(NodeId, Machine)>) -> impl Answer<()> {
+        self.store.note_machines(machines)
+    }
+
+    fn count_events_after(
+        &self,
+        nodes: Vec<(NodeId, EventPlace)>,
+        before: SystemTime,
+    ) -> impl Answer<u64> {
+        self.store.count_events_after(nodes, before)
+    }
+
     async fn failed(&self) -> StoreError {
         self.store.failed().await
     }
@@ -130,5 +152,27 @@ impl<S: Store> Read for Timed<S> {
         nodes: Vec<(NodeId, Version)>,
     ) -> impl Answer<Vec<(NodeId, Version, NodeEvent)>> {
         self.store.events_since(nodes)
+    }
+
+    // Those that answer nothing by themselves must not be left out here.
+
+    fn standings(&self, places: Vec<Place>) -> impl Answer<Vec<Option<Standing>>> {
+        self.store.standings(places)
+    }
+
+    fn past_standings(&self, places: Vec<Place>) -> impl Answer<Vec<Vec<Past>>> {
+        self.store.past_standings(places)
+    }
+
+    fn events_after(
+        &self,
+        nodes: Vec<(NodeId, EventPlace)>,
+        limit: u32,
+    ) -> impl Answer<Vec<(NodeId, EventPlace, NodeEvent)>> {
+        self.store.events_after(nodes, limit)
+    }
+
+    fn cost(&self, query: CostQuery) -> impl Answer<Option<Vec<CostPart>>> {
+        self.store.cost(query)
     }
 }

@@ -115,6 +115,7 @@ fn with(
     let expected = ExpectedNodes {
         source: "file".to_owned(),
         nodes: (!expected.is_empty()).then(|| nodes.collect()),
+        ..ExpectedNodes::seen()
     };
     let mandates = Mandates::Of(Arc::clone(&policy) as Arc<dyn Policies>);
     (query_of(store, None, expected, mandates), policy)

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use archtrace_facts::fact::{Fact, Mode};
 use archtrace_facts::fleet::ExpectedNodes;
 use archtrace_facts::identity::Identity;
-use archtrace_query::{Counter, Growth, Query, Server, Settings};
+use archtrace_query::{Counter, Growth, Mandates, Query, Server, Settings};
 use tokio_util::sync::CancellationToken;
 
 use super::memory::{Fixed, Memory, fact};
@@ -69,6 +69,7 @@ async fn counters_only_go_up_whatever_becomes_of_a_fact() {
         heartbeat_interval: Duration::from_secs(1),
         server: Arc::new(Counts(Arc::clone(&counted))),
         expected: Arc::new(Fixed(Arc::new(ExpectedNodes::seen()))),
+        mandates: Mandates::Nobody("nobody is asked for"),
         idle: None,
         shutdown: CancellationToken::new(),
     };
