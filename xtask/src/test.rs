@@ -194,7 +194,9 @@ fn machines(outcomes: &mut Vec<Outcome>, columns: &mut Vec<(String, Column)>) {
                 seconds: report.seconds,
                 note: match &report.cases {
                     Ok(cases) => {
-                        format!("{} cases passed, {} failed", cases.passed, cases.failed)
+                        let counts =
+                            format!("{} cases passed, {} failed", cases.passed, cases.failed);
+                        with_failures(&counts, cases)
                     }
                     Err(error) => format!("{error:#}"),
                 },
@@ -221,9 +223,16 @@ fn heard(command: &mut Command) -> Result<Cases> {
     }
     let status = child.wait()?;
     if !status.success() {
-        bail!("ended with {status}; its output is above");
+        let what = format!("ended with {status}; its output is above");
+        bail!(with_failures(&what, &cases));
     }
     Ok(cases)
+}
+
+/// With what the cases that failed said, a line each.
+fn with_failures(what: &str, cases: &Cases) -> String {
+    let lines = cases.failures.iter().map(|case| format!("\n    {case}"));
+    std::iter::once(what.to_owned()).chain(lines).collect()
 }
 
 fn step(outcomes: &mut Vec<Outcome>, name: &str, work: impl FnOnce() -> Result<()>) {

@@ -119,12 +119,19 @@ pub(crate) struct Cases {
     /// The tier in which headers are seen.
     pub(crate) tier: u32,
     pub(crate) column: Column,
+    /// What those that failed said: a summary has to tell it, as what is above it may be cut off.
+    pub(crate) failures: Vec<String>,
 }
 
 impl Cases {
     /// Takes in a line of their output; whether it was the last one: `end passed=N failed=N tier=N`.
     pub(crate) fn hear(&mut self, line: &str) -> bool {
         checklist::note(&mut self.column, line);
+        if let Some(case) = line.strip_prefix("case ")
+            && case.contains(" FAIL ")
+        {
+            self.failures.push(case.to_owned());
+        }
         let Some(counts) = line.strip_prefix("end ") else {
             return false;
         };
