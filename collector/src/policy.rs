@@ -2,8 +2,8 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`document`] | how a policy is written |
-//! | [`read`] | from a text to a policy, or the line that is wrong and the remedy |
+//! | `document` | how a policy is written |
+//! | `read` | from a text to a policy, or the line that is wrong and the remedy |
 
 mod document;
 mod read;

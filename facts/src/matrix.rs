@@ -19,6 +19,7 @@ mod agents;
 mod dependencies;
 mod image;
 pub mod images;
+mod mandated;
 mod runtime;
 pub mod seen;
 mod sidecar;
@@ -31,6 +32,7 @@ use crate::arch::Arch;
 use crate::fact::words;
 use crate::finding::{Id, Severity};
 pub use images::Images;
+pub use mandated::mandated;
 pub use seen::Seen;
 
 words! {

@@ -6,7 +6,8 @@ use std::time::SystemTime;
 use archtrace_facts::arch::Arch;
 use archtrace_facts::coverage::{Change, InForce, Place, Row, Status as Is, Total};
 use archtrace_facts::fleet::ExpectedNodes;
-use archtrace_facts::policy::Nodes;
+use archtrace_facts::matrix;
+use archtrace_facts::policy::{Agent, Nodes};
 use archtrace_facts::select::wildcard;
 use archtrace_proto::v1;
 use tonic::Status;
@@ -49,6 +50,8 @@ struct Wanted {
 
 /// What was found.
 struct Found {
+    /// Agents that have to run on some node of the instruction sets that were asked for.
+    agents: Vec<String>,
     rows: Vec<Row>,
     totals: Vec<Total>,
     policy: InForce,
@@ -96,6 +99,44 @@ pub(super) async fn get<S: Read>(
         totals: found.totals.iter().map(Into::into).collect(),
         policy: Some((&policy).into()),
     })
+}
+
+/// Nodes of one look for the matrix that are shown as examples.
+const EXAMPLES: usize = 200;
+
+/// What the matrix says of mandated agents on nodes of an architecture; `None` if there is no policy.
+pub(super) async fn for_matrix<S: Read>(
+    query: &Inner<S>,
+    arch: Arch,
+) -> Result<Option<Vec<matrix::Row>>, Status> {
+    if matches!(query.settings.mandates, Mandates::Nobody(_)) {
+        return Ok(None);
+    }
+    let shared = query.live.loaded().await?;
+    let digests = shared.digests().await.map_err(ask::unavailable)?;
+    let not_native = Is::ALL.iter().filter(|status| **status != Is::Native);
+    let wanted = Wanted {
+        agents: Vec::new(),
+        nodes: Nodes {
+            archs: vec![arch],
+            ..Nodes::default()
+        },
+        statuses: not_native.copied().collect(),
+        after: None,
+        limit: EXAMPLES,
+    };
+    let rows = tokio::task::spawn_blocking(move || {
+        let found = find(&shared, &digests, &wanted)?;
+        Ok(matrix::mandated(
+            arch,
+            &found.agents,
+            &found.totals,
+            &found.rows,
+        ))
+    });
+    rows.await
+        .map_err(|error| Status::internal(format!("the look failed: {error}")))?
+        .map(Some)
 }
 
 fn wanted(request: v1::GetCoverageRequest, question: u64, limit: u32) -> Result<Wanted, Status> {
@@ -201,7 +242,15 @@ fn find<S: Read>(shared: &Shared<S>, digests: &Digests, wanted: &Wanted) -> Resu
             }
         }
     }
+    let archs = &wanted.nodes.archs;
+    let may_run = |agent: &&Agent| {
+        let of_agent = &agent.nodes.archs;
+        let meets = |arch: &Arch| of_agent.is_empty() || of_agent.contains(arch);
+        archs.is_empty() || archs.iter().any(meets)
+    };
+    let agents = look.agents().iter().filter(may_run);
     Ok(Found {
+        agents: agents.map(|agent| agent.name.clone()).collect(),
         rows,
         totals: sums,
         policy: look.ledger.mandated.in_force.clone(),

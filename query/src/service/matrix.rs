@@ -1,11 +1,11 @@
 //! The portability matrix, in pages of workloads.
 
 use archtrace_facts::arch::Arch;
-use archtrace_facts::matrix::{Row, decide};
+use archtrace_facts::matrix::decide;
 use archtrace_proto::v1;
 use tonic::Status;
 
-use super::{Inner, ask};
+use super::{Inner, ask, coverage};
 use crate::matrix::{Key, Wanted, gather};
 use crate::page::{self, Page, limit};
 use crate::read::Read;
@@ -46,6 +46,7 @@ pub(super) async fn get<S: Read>(
     let facts = query.live.loaded().await?;
     let recent = facts.recent(query.alive_since()).await;
     let recent = recent.map_err(ask::unavailable)?;
+    let agents = coverage::for_matrix(query, arch).await?;
     // Some milliseconds of work, which others should not wait for.
     let answered = tokio::task::spawn_blocking(move || {
         let one_more = usize::try_from(limit)
@@ -59,7 +60,6 @@ pub(super) async fn get<S: Read>(
             after.as_ref(),
             one_more,
         );
-        let agents = agents();
         let rows = gathered.seen.into_iter().map(|(key, seen)| {
             let matrix = decide(&seen, recent.variants(), agents.as_deref(), arch);
             (key, matrix)
@@ -80,10 +80,4 @@ pub(super) async fn get<S: Read>(
         coverage: query.live.coverage().await?,
         unnamed_facts,
     })
-}
-
-/// What policy says of the agents that nodes of this architecture have to have: nothing, as there is
-/// no policy.
-fn agents() -> Option<Vec<Row>> {
-    None
 }
