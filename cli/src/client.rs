@@ -38,6 +38,9 @@ type Query = QueryClient<InterceptedService<Channel, Bearer>>;
 /// what an agent may send (1 MiB).
 const MAX_MESSAGE_BYTES: usize = 16 << 20;
 
+/// Rows of a summary where nobody says how many: all that a collector tells.
+const MAX_ROWS: u16 = 10_000;
+
 /// A connection to one collector or agent.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
@@ -188,7 +191,7 @@ impl Client {
                 .iter()
                 .map(|by| v1::Dimension::from(*by).into())
                 .collect(),
-            max_rows: limit.unwrap_or_default().into(),
+            max_rows: limit.unwrap_or(MAX_ROWS).into(),
         });
         let mut query = self.query.clone();
         let mut answer = self.answer(query.summarize_facts(request)).await?;
