@@ -37,7 +37,7 @@ const PAUSE: &str = "archtrace.test/pause:1";
 const SOCKET: &str = "containerd.sock";
 
 /// So long containerd may take until it answers, and whatever it is asked to do. An emulated CPU is slow.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Where containerd is, and how it is to be set up.
 #[derive(Clone, Debug)]

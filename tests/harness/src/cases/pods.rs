@@ -22,7 +22,7 @@ use crate::wait::eventually;
 use crate::world::World;
 
 /// Native execs are counted every 20 s, and a name may be asked for several times.
-const LIMIT: Duration = Duration::from_secs(90);
+const LIMIT: Duration = Duration::from_secs(180);
 
 /// A container, as archtrace is to name it.
 #[derive(Clone, Copy, Debug)]
