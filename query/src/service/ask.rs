@@ -88,11 +88,11 @@ pub(super) fn few(field: &str, count: usize) -> Result<(), Status> {
     Ok(())
 }
 
-/// How many rows to tell at most: `limit` if nothing is said.
-pub(super) fn max_rows(max_rows: i32, limit: usize) -> Result<usize, Status> {
+/// How many rows to tell at most: `default` if nothing is said, and never more than `most`.
+pub(super) fn max_rows(max_rows: i32, default: usize, most: usize) -> Result<usize, Status> {
     match usize::try_from(max_rows) {
-        Ok(0) => Ok(limit),
-        Ok(rows) => Ok(rows.min(limit)),
+        Ok(0) => Ok(default),
+        Ok(rows) => Ok(rows.min(most)),
         Err(_) => Err(Status::invalid_argument(format!(
             "max_rows: {max_rows} is negative"
         ))),

@@ -46,7 +46,7 @@ pub(super) async fn cost<S: Read>(
         let what = format!("group_by: {twice} is there twice");
         return Err(Status::invalid_argument(what));
     }
-    let max_rows = ask::max_rows(max_rows, MAX_ROWS)?;
+    let max_rows = ask::max_rows(max_rows, MAX_ROWS, MAX_ROWS)?;
     let (since, until) = (ask::time("since", since)?, ask::time("until", until)?);
     let now = SystemTime::now();
     let asked = CostQuery {

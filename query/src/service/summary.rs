@@ -31,10 +31,7 @@ pub(super) async fn summarize<S: Read>(
         let what = format!("group_by: {twice} is there twice");
         return Err(Status::invalid_argument(what));
     }
-    let max_rows = match max_rows {
-        0 => DEFAULT_ROWS,
-        rows => ask::max_rows(rows, MAX_ROWS)?,
-    };
+    let max_rows = ask::max_rows(max_rows, DEFAULT_ROWS, MAX_ROWS)?;
     let facts = query.live.loaded().await?;
     // Some milliseconds of work, which others should not wait for.
     let summed = tokio::task::spawn_blocking(move || {
