@@ -7,6 +7,7 @@ mod registry;
 mod session;
 mod staging;
 mod throttle;
+mod turns;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use beats::Beats;
 use gate::{Gate, Letters};
 use registry::Registry;
 use staging::Staged;
+use turns::Turns;
 
 /// Largest message of an agent, in bytes. A snapshot comes in chunks, so that this bounds what one
 /// stream can make the collector hold at once before it is checked.
@@ -83,6 +85,7 @@ struct Shared<S> {
     registry: Arc<Registry>,
     beats: Beats,
     staged: Arc<Staged>,
+    turns: Turns,
     trouble: Limiter,
     sessions: TaskTracker,
     shutdown: CancellationToken,
@@ -106,6 +109,7 @@ impl<S: Store> Ingest<S> {
                 registry: Arc::default(),
                 beats: Beats::default(),
                 staged: Arc::default(),
+                turns: Turns::default(),
                 trouble: Limiter::new(TROUBLE_EVERY),
                 sessions: TaskTracker::new(),
                 shutdown,

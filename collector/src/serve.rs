@@ -40,8 +40,9 @@ use crate::web;
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Bytes that a peer may send on a stream before they are read: with 10,000 agents 80 MB at worst, and the
-/// buffer that a connection reads into, 8 kB, never has to grow. An agent that is 100 ms away still gets
+/// Bytes that a peer may send on a stream before they are read: 80 MB if 10,000 agents do, so that they tell
+/// everything in turns (`ingest/turns.rs`); and the buffer that a connection reads into, 8 kB, never has to
+/// grow. An agent that is 100 ms away still gets
 /// 80 kB/s through.
 const STREAM_WINDOW: u32 = 8000;
 /// The same for a connection: what HTTP/2 gives everybody to begin with.

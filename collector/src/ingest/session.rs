@@ -14,6 +14,7 @@ use tonic::{Code, Status};
 use tracing::{debug, info};
 
 use super::gate::{Gate, Inbox};
+use super::turns::Turn;
 use super::{Answer, Shared, leave, part_of};
 use crate::auth::Caller;
 use crate::refusals::Reason;
@@ -65,12 +66,23 @@ async fn serve<S: Store>(context: &Context<S>, requests: &mut Inbox) -> Result<(
     }
     let claim = shared.registry.claim(&hello.cluster, &node);
     // Boxed, here and below: what is only needed for a moment does not count for every stream that waits.
+    let mut turn = tokio::select! {
+        () = claim.superseded() => return Err(superseded()),
+        () = shared.shutdown.cancelled() => return Err(leave(SHUTDOWN)),
+        // The receiver goes away with the connection.
+        () = context.answers.closed() => return Err(Status::cancelled("the agent went away")),
+        turn = shared.turns.take() => turn,
+    };
     let mut session = Box::pin(Session::attach(context, hello)).await?;
     let _reporting = shared.own.reporting();
     let silence = silence(context);
+    if !session.is_telling() {
+        turn = None;
+    }
     let mut leaves_at = Instant::now() + lifetime(context);
     let mut reason = "the stream is as old as it may become";
     let ended = loop {
+        let patience = turn.as_ref().map_or(silence, Turn::left).min(silence);
         let request = tokio::select! {
             // First whether this stream still speaks for its node, then what it says.
             biased;
@@ -81,12 +93,10 @@ async fn serve<S: Store>(context: &Context<S>, requests: &mut Inbox) -> Result<(
                 continue;
             }
             () = claim.superseded() => {
-                break Err(Status::aborted(
-                    "a newer stream reports for this node; is a second agent running on it, or two nodes with one name?",
-                ));
+                break Err(superseded());
             }
             () = sleep_until(leaves_at) => break Err(leave(reason)),
-            request = timeout(silence, requests.message()) => request,
+            request = timeout(patience, requests.message()) => request,
         };
         let request = match request {
             Ok(Ok(Some((request, share)))) => {
@@ -97,6 +107,10 @@ async fn serve<S: Store>(context: &Context<S>, requests: &mut Inbox) -> Result<(
             Ok(Err(status)) => break Err(status),
             // It has more to say than there is room for, and is not silent.
             Err(_) if requests.waits_for_room() => continue,
+            Err(_) if turn.is_some() => {
+                turn = None;
+                continue;
+            }
             Err(_) => {
                 break Err(Status::deadline_exceeded(format!(
                     "nothing heard for {MISSED_HEARTBEATS} heartbeats ({silence:?})"
@@ -108,12 +122,21 @@ async fn serve<S: Store>(context: &Context<S>, requests: &mut Inbox) -> Result<(
         if let Err(status) = handled {
             break Err(status);
         }
+        if !session.is_telling() {
+            turn = None;
+        }
     };
     match &ended {
         Ok(()) => info!(%node, "agent left"),
         Err(status) => note(context, &node, status),
     }
     ended
+}
+
+fn superseded() -> Status {
+    Status::aborted(
+        "a newer stream reports for this node; is a second agent running on it, or two nodes with one name?",
+    )
 }
 
 const SHUTDOWN: &str = "the collector is shutting down";

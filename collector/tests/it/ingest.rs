@@ -234,6 +234,24 @@ async fn silence_ends_a_stream() {
 }
 
 #[tokio::test]
+async fn whoever_has_told_all_or_says_nothing_keeps_nobody_waiting() {
+    let collector = Collector::start().await;
+    let url = collector.url();
+    // More than tell everything at once, twice.
+    let mut there = Vec::new();
+    for number in 0..600 {
+        let name = format!("n{number}");
+        let (mut agent, _) = Agent::attach(&url, &hello(&name, 1)).await;
+        if number < 300 {
+            let end = update(SnapshotEnd, 0, 1, vec![fact("/a", 1)]);
+            assert_eq!(agent.update(&end).await.expect("taken"), ack(1, 0));
+        }
+        there.push(agent);
+    }
+    assert_eq!(known(&collector).await.len(), 200, "the first page");
+}
+
+#[tokio::test]
 async fn agents_are_told_of_the_end() {
     let collector = Collector::start().await;
     let (mut agent, _) = Agent::attach(&collector.url(), &hello("n", 1)).await;

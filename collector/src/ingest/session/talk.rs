@@ -90,6 +90,12 @@ impl<'a, S: Store> Session<'a, S> {
         Ok(session)
     }
 
+    /// Whether all of the agent's facts have still to come. Not while the store takes nothing: then it will
+    /// be told when.
+    pub(super) fn is_telling(&self) -> bool {
+        self.held.is_none() && self.throttled.left(Instant::now()).is_none()
+    }
+
     /// Deals with one message.
     pub(super) async fn handle(&mut self, request: v1::SyncRequest) -> Result<(), Status> {
         match request.message {
