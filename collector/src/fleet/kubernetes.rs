@@ -1,8 +1,8 @@
 //! The list of nodes from the Kubernetes API: their names, and what machines they are.
 //!
-//! The watch begins again whatever happens (`crate::kubernetes::watch`). What is decided here is what that means for the list: it
-//! stays as it was while the API is away, and without the right to read it, those that ever reported
-//! are all that is known.
+//! The watch begins again whatever happens (`crate::kubernetes::watch`). What is decided here is what that
+//! means for the list: it stays as it was while the API is away, and without the right to read it, those
+//! that ever reported are all that is known.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
