@@ -237,16 +237,13 @@ impl Controllers {
             }
             return;
         }
-        let gone = |controller: &Controller| {
-            let is_kind = controller.is_told && of_kind(controller.list) == kind as u8;
-            is_kind && controller.list != stamp(kind, list)
+        let is_gone = |known: &Controller| {
+            let is_of_kind = known.is_told && of_kind(known.list) == kind as u8;
+            is_of_kind && known.list != stamp(kind, list)
         };
-        let gone: Vec<_> = self
-            .controllers
-            .iter()
-            .filter(|(_, known)| gone(known))
-            .collect();
-        let gone: Vec<Uid> = gone.into_iter().map(|(uid, _)| *uid).collect();
+        let all = self.controllers.iter();
+        let gone = all.filter(|(_, known)| is_gone(known)).map(|(uid, _)| *uid);
+        let gone: Vec<Uid> = gone.collect();
         gone.into_iter().for_each(|uid| self.drop_told(uid));
     }
 
@@ -299,9 +296,10 @@ impl Controllers {
     }
 
     fn put_pod(&mut self, uid: Uid, object: &Object<'_>) -> Result<bool, Skipped> {
-        let controller = object.controller.map(|by| Ok((by.uid.parse()?, by)));
-        let controller: Option<(Uid, Reference<'_>)> =
-            controller.transpose().map_err(|NoUid| Skipped::Invalid)?;
+        let controller = match object.controller {
+            Some(by) => Some((by.uid.parse::<Uid>().map_err(|NoUid| Skipped::Invalid)?, by)),
+            None => None,
+        };
         let list = self.lists[Kind::Pod as usize];
         let new = Pod {
             controller: controller.map(|(uid, _)| uid),

@@ -6,6 +6,8 @@ mod program;
 mod rights;
 mod server;
 
+use std::time::SystemTime;
+
 use archtrace_facts::fact::Fact;
 use archtrace_facts::identity::Identity;
 use archtrace_facts::report::{Owner, StateUpdate, UpdateKind};
@@ -16,6 +18,8 @@ use super::support::{Agent, fact, hello, update};
 fn pod(name: &str, number: u32) -> (Fact, Owner) {
     let cgroup = format!("/kubepods/{name}");
     let mut told = fact(&format!("/bin/{name}"), 3);
+    told.cpu_ns = 5_000_000_000;
+    (told.first_seen, told.last_seen) = (SystemTime::now(), SystemTime::now());
     told.key.cgroup.clone_from(&cgroup);
     let identity = Identity {
         namespace: "pay".to_owned(),
@@ -30,7 +34,9 @@ fn pod(name: &str, number: u32) -> (Fact, Owner) {
 
 /// The agent of node `n`, which tells of these pods.
 async fn agent(url: &str, pods: &[(&str, u32)]) -> Agent {
-    let (mut agent, _) = Agent::attach(url, &hello("n", 1)).await;
+    let mut hello = hello("n", 1);
+    hello.attached_at = SystemTime::now();
+    let (mut agent, _) = Agent::attach(url, &hello).await;
     let (upserts, owners): (Vec<_>, Vec<_>) =
         pods.iter().map(|(name, number)| pod(name, *number)).unzip();
     let told = StateUpdate {

@@ -162,13 +162,9 @@ fn bounds_are_told_and_hold() {
     // What is known may change.
     assert_eq!(put(&mut known, Kind::Pod, 1, ""), Ok(true));
     assert_eq!((known.pods(), known.controllers.len()), (2, 2));
-    let long = "a".repeat(254);
-    for (uid, name) in [
-        ("x", "a"),
-        ("", "a"),
-        (uid(9).as_str(), ""),
-        (&uid(9), &long),
-    ] {
+    let (long, nine) = ("a".repeat(254), uid(9));
+    let cases: [(&str, &str); 4] = [("x", "a"), ("", "a"), (&nine, ""), (&nine, &long)];
+    for (uid, name) in cases {
         let object = Object {
             uid,
             name,

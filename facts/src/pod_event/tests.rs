@@ -7,6 +7,9 @@ use crate::identity::Identity;
 use crate::node::Handler;
 use crate::report::{HandlerChange, ReportedLoss};
 
+/// What is another one about an event.
+type Edit = fn(&mut NodeEvent);
+
 const UID: &str = "8a8d5f6e-0000-4000-8000-000000000001";
 
 fn happened(kind: EventKind, errno: i32, change: impl FnOnce(&mut NodeEvent)) -> NodeEvent {
@@ -82,12 +85,8 @@ fn what_happens_in_a_pod_and_matters_becomes_an_event() {
         (told.pod.as_str(), told.pod_uid.as_str()),
         ("api-7c9-x2k4z", UID)
     );
-    let refused = |change: fn(&mut NodeEvent)| PodEvent::of(&emulated(change)).err();
-    for (change, why) in [
-        (
-            (|e| e.identity.pod_uid.clear()) as fn(&mut NodeEvent),
-            NoEvent::OtherKind,
-        ),
+    let refused: &[(Edit, NoEvent)] = &[
+        (|e| e.identity.pod_uid.clear(), NoEvent::OtherKind),
         (|e| e.identity.pod.clear(), NoEvent::NoName),
         (|e| e.identity.namespace.clear(), NoEvent::NoName),
         (
@@ -133,8 +132,9 @@ fn what_happens_in_a_pod_and_matters_becomes_an_event() {
             },
             NoEvent::OtherKind,
         ),
-    ] {
-        assert_eq!(refused(change), Some(why));
+    ];
+    for (change, why) in refused {
+        assert_eq!(PodEvent::of(&emulated(change)).err(), Some(*why));
     }
 }
 

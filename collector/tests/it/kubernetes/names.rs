@@ -1,8 +1,10 @@
 //! What pods belong to.
 
-use archtrace_proto::v1;
+use std::time::Duration;
 
-use super::super::support::{Agent, hello};
+use archtrace_proto::v1;
+use tokio::time::timeout;
+
 use super::agent;
 use super::program::{Program, until};
 use super::server::{Answer, JOBS, PODS, SETS, Server};
@@ -45,7 +47,7 @@ async fn workloads_come_from_the_api_wherever_they_are_asked_for() {
         ("late-0", 4),
         ("alone", 9),
     ];
-    let mut told_by = agent(&program.url, &told).await;
+    let told_by = agent(&program.url, &told).await;
     // These were known when they were told of.
     program
         .until_named(&[
@@ -72,12 +74,14 @@ async fn workloads_come_from_the_api_wherever_they_are_asked_for() {
         ])
         .await;
     // Who follows was told; sums and filters say the same.
-    loop {
-        let change = changes.message().await.expect("goes on").expect("goes on");
-        if format!("{change:?}").contains("Workflow/late") {
-            break;
+    let told = async {
+        while let Some(change) = changes.message().await.expect("goes on") {
+            if format!("{change:?}").contains("Workflow/late") {
+                return;
+            }
         }
-    }
+    };
+    timeout(Duration::from_secs(30), told).await.expect("told");
     let ask = v1::SummarizeFactsRequest {
         group_by: vec![v1::Dimension::Workload.into()],
         ..Default::default()
@@ -126,10 +130,9 @@ async fn workloads_come_from_the_api_wherever_they_are_asked_for() {
     };
     let facts = query.list_facts(ask).await.expect("an answer").into_inner();
     assert_eq!(facts.facts.len(), 1);
-    // The agent tells it all once more, in another epoch: it does not know better.
+    // The agent tells it all once more: it does not know better.
     drop(told_by);
-    (told_by, _) = Agent::attach(&program.url, &hello("n", 2)).await;
-    drop(told_by);
+    let _again = agent(&program.url, &told).await;
     program
         .until_named(&[
             "alone Pod/alone",
@@ -226,10 +229,9 @@ async fn a_version_that_is_too_old_is_a_reason_to_read_all_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_api_that_is_away_is_waited_for_and_said_once() {
     // A port that nobody listens on for a while.
-    let server = Server::start(&[]).await;
     let place = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = place.local_addr().expect("bound").to_string();
-    drop((server, place));
+    drop(place);
     let program = Program::start(&address, OPTIONS);
     let _agent = agent(&program.url, &[("api-7c9-x2k4z", 1)]).await;
     program
@@ -239,7 +241,7 @@ async fn an_api_that_is_away_is_waited_for_and_said_once() {
         !program.logged("cannot watch replicasets").is_empty()
     })
     .await;
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
     for resource in ["replicasets", "jobs"] {
         let said = program.logged(&format!("cannot watch {resource}"));
         assert_eq!(said.len(), 1, "{said:#?}");
