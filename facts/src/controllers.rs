@@ -4,11 +4,13 @@
 //! A ReplicaSet and a Job are made by something that people know: their own owner is what counts, a
 //! Deployment, a Rollout, a CronJob. What owns those in turn is not looked for.
 
+mod object;
+
 use std::collections::{HashMap, HashSet};
-use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::text::escape;
+pub use object::{Kind, NoUid, Object, Reference, Skipped, Uid};
 
 /// Pods that are remembered: three times what 10,000 nodes have with 30 each.
 pub const MAX_PODS: usize = 1_000_000;
@@ -16,101 +18,6 @@ pub const MAX_PODS: usize = 1_000_000;
 /// ReplicaSets, Jobs and what else controls pods: a Deployment keeps ten old ReplicaSets
 /// (`revisionHistoryLimit`).
 pub const MAX_CONTROLLERS: usize = 1_000_000;
-
-/// Bytes of a kind or a name: names of objects have 253 at most (RFC 1123).
-const MAX_NAME: usize = 253;
-
-/// The UID of an object: RFC 4122, with or without dashes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Uid([u8; 16]);
-
-/// A text is no UID.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is no UID of an object: 32 hex digits, with or without dashes")]
-pub struct NoUid;
-
-impl FromStr for Uid {
-    type Err = NoUid;
-
-    fn from_str(text: &str) -> Result<Self, NoUid> {
-        let (mut bytes, mut count) = ([0_u8; 16], 0);
-        for digit in text.bytes().filter(|byte| *byte != b'-') {
-            let value = char::from(digit).to_digit(16).ok_or(NoUid)?;
-            let byte = bytes.get_mut(count / 2).ok_or(NoUid)?;
-            // A digit of base 16 fits.
-            *byte = (*byte << 4) | u8::try_from(value).map_err(|_| NoUid)?;
-            count += 1;
-        }
-        (count == 32).then_some(Self(bytes)).ok_or(NoUid)
-    }
-}
-
-/// What is watched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// Pods.
-    Pod,
-    /// ReplicaSets, which belong to Deployments and the like.
-    ReplicaSet,
-    /// Jobs, which may belong to CronJobs.
-    Job,
-}
-
-impl Kind {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Pod, Self::ReplicaSet, Self::Job];
-
-    /// As objects name it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pod => "Pod",
-            Self::ReplicaSet => "ReplicaSet",
-            Self::Job => "Job",
-        }
-    }
-
-    /// As URLs and rights name it.
-    #[must_use]
-    pub fn resource(self) -> &'static str {
-        match self {
-            Self::Pod => "pods",
-            Self::ReplicaSet => "replicasets",
-            Self::Job => "jobs",
-        }
-    }
-}
-
-/// What controls an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reference<'a> {
-    /// Such as `ReplicaSet`.
-    pub kind: &'a str,
-    /// Its name, in the object's own namespace.
-    pub name: &'a str,
-    /// Its UID.
-    pub uid: &'a str,
-}
-
-/// An object, as far as it matters here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Object<'a> {
-    /// Its UID.
-    pub uid: &'a str,
-    /// Its name.
-    pub name: &'a str,
-    /// What controls it; `None` if nothing does.
-    pub controller: Option<Reference<'a>>,
-}
-
-/// Why an object is not remembered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Skipped {
-    /// A UID or a name is none that the API gives.
-    Invalid,
-    /// There are as many of its kind as may be: [`MAX_PODS`], [`MAX_CONTROLLERS`].
-    Full,
-}
 
 /// All pods, and what they belong to.
 ///
@@ -253,8 +160,7 @@ impl Controllers {
     /// If it is not remembered.
     pub fn put(&mut self, kind: Kind, object: &Object<'_>) -> Result<bool, Skipped> {
         let uid: Uid = object.uid.parse().map_err(|NoUid| Skipped::Invalid)?;
-        let names = object.controller.iter().flat_map(|by| [by.kind, by.name]);
-        if names.chain([object.name]).any(|name| !is_name(name)) {
+        if !object.has_names() {
             return Err(Skipped::Invalid);
         }
         match kind {
@@ -428,10 +334,6 @@ fn of_kind(stamp: u8) -> u8 {
     } else {
         Kind::ReplicaSet as u8
     }
-}
-
-fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.len() <= MAX_NAME
 }
 
 #[cfg(test)]
