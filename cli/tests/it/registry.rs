@@ -364,7 +364,7 @@ fn what_registries_lack_is_told_with_who_runs_it() {
         (names, code),
         (vec![json!(at("one:1")), json!(at("single:1"))], 0)
     );
-    assert!(told.contains("warning: of 1 tag(s) nobody knows"), "{told}");
+    assert!(told.contains("warning: of 2 tag(s) nobody knows"), "{told}");
     let (images, _, _) = run(&collector, &["images", "team/both", "-o", "wide"]);
     assert!(
         images.contains("both:1 has linux/amd64, linux/arm64 (asked "),
