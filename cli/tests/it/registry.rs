@@ -22,6 +22,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
+use tonic::transport::Endpoint;
 
 use super::support::fleet::{Node, arm64, container};
 use super::support::{Collector, Setup, ago, archtrace, fact, key};
@@ -39,7 +40,9 @@ impl Agent {
         let (requests, stream) = mpsc::channel(4);
         let url = url.to_owned();
         let responses = runtime.block_on(async move {
-            let mut client = AgentIngestClient::connect(url).await.expect("connects");
+            let endpoint = Endpoint::from_shared(url).expect("a URL");
+            let channel = endpoint.connect().await.expect("connects");
+            let mut client = AgentIngestClient::new(channel);
             client.sync(ReceiverStream::new(stream)).await
         });
         Self {
@@ -53,9 +56,14 @@ impl Agent {
         let request = v1::SyncRequest {
             message: Some(message),
         };
-        self.runtime.block_on(async {
-            self.requests.send(request).await.expect("sends");
-            let response = self.responses.message().await.expect("an answer");
+        let Self {
+            runtime,
+            requests,
+            responses,
+        } = self;
+        runtime.block_on(async {
+            requests.send(request).await.expect("sends");
+            let response = responses.message().await.expect("an answer");
             response
                 .and_then(|response| response.message)
                 .expect("an answer")
