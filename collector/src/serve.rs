@@ -30,6 +30,7 @@ use crate::kubernetes::{self, Kubernetes, KubernetesError};
 use crate::metrics::{self, Counting, Fleet, Own, Requests, Timed};
 use crate::policy::{self, PolicyError};
 use crate::refusals::Refusals;
+use crate::registry::{self, Checks, RegistryCheckError};
 use crate::retention;
 use crate::store::postgres::{PATIENCE, PostgresStore};
 use crate::store::sqlite::SqliteStore;
@@ -86,6 +87,8 @@ pub struct Settings {
     pub kubernetes: kubernetes::Options,
     /// What Prometheus is told, and where; nothing if `None`.
     pub metrics: Option<metrics::Options>,
+    /// How registries are asked; they are not if `None`.
+    pub registry: Option<registry::Options>,
 }
 
 impl Settings {
@@ -109,6 +112,7 @@ impl Settings {
             exports: exports::Options::default(),
             kubernetes: kubernetes::Options::default(),
             metrics: None,
+            registry: None,
         }
     }
 }
@@ -121,6 +125,7 @@ struct Known {
     exports: Vec<Arc<Progress>>,
     kubernetes: Arc<kubernetes::Counts>,
     counting: Option<Arc<Counting>>,
+    registry: Option<Arc<Checks>>,
 }
 
 impl archtrace_query::Server for Known {
@@ -132,12 +137,18 @@ impl archtrace_query::Server for Known {
         let mut counts = self.refusals.counts();
         counts.extend(exports::troubles(&self.exports));
         counts.extend(self.kubernetes.troubles());
+        counts.extend(self.registry.iter().flat_map(|checks| checks.troubles()));
         counts
     }
 
     fn counter(&self) -> Option<Arc<dyn Counter>> {
         let counting = self.counting.clone()?;
         Some(counting)
+    }
+
+    fn registry(&self) -> Option<Arc<dyn archtrace_query::Registry>> {
+        let checks = self.registry.clone()?;
+        Some(checks)
     }
 }
 
@@ -178,6 +189,9 @@ pub enum Failure {
     /// An export cannot begin.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// Registries cannot be asked.
+    #[error(transparent)]
+    Registry(#[from] RegistryCheckError),
     /// An export has ended.
     #[error("an export ended: {0}")]
     Exporting(String),
@@ -205,6 +219,7 @@ impl Failure {
             Self::Nodes(_) | Self::Kubernetes(_) => 6,
             Self::Policy(_) => 7,
             Self::Export(_) => 8,
+            Self::Registry(_) => 9,
         }
     }
 }
@@ -315,6 +330,7 @@ pub async fn serve<S: Store>(
         exports,
         kubernetes,
         metrics,
+        registry,
     } = settings;
     let Listeners { grpc, web } = listeners.into();
     // What runs beside the server ends when this does.
@@ -328,6 +344,10 @@ pub async fn serve<S: Store>(
     let has_policy = matches!(mandates, Mandates::Of(_));
     let own: Arc<Own> = Arc::default();
     let store = Arc::new(Timed::new(store, Arc::clone(&own)));
+    let checks = match registry {
+        Some(options) => Some(Checks::start(options, &over).await?),
+        None => None,
+    };
     let refusals: Arc<Refusals> = Arc::default();
     let mut exports = Exports::start(&exports, &store, &store_name)?;
     let exported = exports.progress();
@@ -340,6 +360,7 @@ pub async fn serve<S: Store>(
         exports: exported.clone(),
         kubernetes: kubernetes.counts(),
         counting: counting.clone(),
+        registry: checks.clone(),
     });
     let rules = Rules {
         heartbeat_interval,
@@ -453,6 +474,15 @@ pub async fn serve<S: Store>(
             () = late => warn!("the last heartbeats were not stored"),
         }
     };
+    let asked = {
+        let (query, shutdown) = (query.clone(), shutdown.clone());
+        async move {
+            match checks {
+                Some(checks) => registry::run(checks, query, shutdown).await,
+                None => std::future::pending().await,
+            }
+        }
+    };
     let served = async {
         let ended = tokio::select! {
             ended = server => ended.map_err(Failure::from),
@@ -465,6 +495,7 @@ pub async fn serve<S: Store>(
             what = exports.ended() => Err(Failure::Exporting(what)),
             what = kubernetes.ended() => Err(Failure::Watching(what)),
             () = machines::run(&*store, &*expected) => Ok(()),
+            () = asked => Ok(()),
             () = coverage::run(query, Arc::clone(&store), shutdown.clone()), if has_policy => Ok(()),
         };
         over.cancel();

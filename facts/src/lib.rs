@@ -22,6 +22,8 @@
 //! | [`pod_event`] | an event in a pod | what `kubectl describe pod` shows of it, and how often |
 //! | [`audit`] | the files of an image | those of another machine, and why they matter |
 //! | [`image`] | — | what an image claims to be for, and what its files are |
+//! | [`platform`] | `linux/arm64` | which nodes it is for |
+//! | [`registry`] | a reference, and what its registry told | whether it has an image for an architecture |
 //! | [`tar`] | the blocks of a tar archive | names, kinds and sizes of its entries |
 //! | [`aggregate`] | kernel counters and verdicts | facts with counts and times, and what changed |
 //! | [`isa`] | the bytes of an instruction | its name, and the extensions it needs |
@@ -67,7 +69,9 @@ pub mod matrix;
 pub mod mounts;
 pub mod node;
 pub mod pod_event;
+pub mod platform;
 pub mod policy;
+pub mod registry;
 pub mod report;
 pub mod sandbox;
 pub mod select;

@@ -10,7 +10,7 @@
 //! | layer | passes if | module |
 //! |---|---|---|
 //! | runtime | its processes ran natively on nodes of that architecture, and nothing else did | `runtime` |
-//! | image | a variant for it was pulled, and is what it claims | `image` |
+//! | image | a variant for it was pulled, is what it claims, and its registry does not lack it | `image` |
 //! | native dependencies | all files of that variant were looked at, and none is foreign | `dependencies` |
 //! | sidecars | all of this holds for the other containers of its pods | `sidecar` |
 //! | agents | what policy mandates on each node is there | `agents` |
@@ -26,11 +26,13 @@ mod sidecar;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::arch::Arch;
 use crate::fact::words;
 use crate::finding::{Id, Severity};
+use crate::registry::Check;
 pub use images::Images;
 pub use mandated::mandated;
 pub use seen::Seen;
@@ -140,20 +142,35 @@ impl Row {
     pub const EVIDENCE: usize = 10;
 }
 
+/// What is known of a reference that pods ask for, from its registry; nothing if nobody asks registries.
+pub type Registry<'a> = dyn Fn(&str) -> Option<Arc<Check>> + 'a;
+
 /// What follows from all that was seen of a workload, if it is to run on `arch`.
 ///
 /// `agents` are rows of the layer [`Layer::Agents`], made by whoever knows the policy: none if nobody
 /// does.
 #[must_use]
-pub fn decide(seen: &Seen, images: &Images, agents: Option<&[Row]>, arch: Arch) -> Matrix {
+pub fn decide(
+    seen: &Seen,
+    images: &Images,
+    registry: &Registry<'_>,
+    agents: Option<&[Row]>,
+    arch: Arch,
+) -> Matrix {
     let (own, others) = sidecar::split(&seen.workload, &seen.containers);
     let mut rows = Vec::new();
     for container in own {
         rows.push(runtime::row_of(container, arch));
-        rows.extend(image::rows(container, images, arch));
+        rows.extend(image::rows(container, images, registry, arch));
         rows.extend(dependencies::rows(container, images, arch));
     }
-    rows.extend(sidecar::rows(&others, seen.more_containers, images, arch));
+    rows.extend(sidecar::rows(
+        &others,
+        seen.more_containers,
+        images,
+        registry,
+        arch,
+    ));
     rows.extend(agents::rows(agents, arch));
     rows.sort_by(|a, b| order(a).cmp(&order(b)));
     rows.dedup();

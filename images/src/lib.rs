@@ -13,7 +13,7 @@
 //! | `outline` | which images there are, for which platforms |
 //! | `image`, `layer`, `tree` | layers, what they hold, and what a container sees of them |
 //! | `tar`, `pack`, `archive`, `digest` | the formats of layers |
-//! | `manifest`, `platform` | the descriptions of images |
+//! | `manifest` | the descriptions of images |
 #![forbid(unsafe_code)]
 
 mod archive;
@@ -24,7 +24,6 @@ mod layer;
 mod manifest;
 mod outline;
 mod pack;
-mod platform;
 mod progress;
 mod report;
 mod scan;
@@ -32,8 +31,8 @@ mod store;
 mod tar;
 mod tree;
 
+pub use archtrace_facts::platform::{ParsePlatformError, Platform};
 pub use error::ScanError;
-pub use platform::{ParsePlatformError, Platform};
 pub use progress::Progress;
 pub use report::{Claim, Kind, Missing, Part, Report};
 pub use scan::{Options, scan};

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer};
 
 use crate::error::ScanError;
-use crate::platform::Platform;
+use archtrace_facts::platform::Platform;
 
 /// An index of manifests, or the manifest of one image: which of them is told by what it has.
 #[derive(Debug, Deserialize)]

@@ -8,10 +8,10 @@ use archtrace_facts::text::escape;
 use crate::digest::Digest;
 use crate::error::ScanError;
 use crate::manifest::{Config, Run, parse};
-use crate::platform::Platform;
 use crate::progress::Progress;
 use crate::report::{Claim, Missing};
 use crate::store::Store;
+use archtrace_facts::platform::Platform;
 
 /// What a store holds of what was asked for.
 #[derive(Debug, Default)]

@@ -2,7 +2,7 @@
 
 use archtrace_facts::audit::Audit;
 
-use crate::platform::Platform;
+use archtrace_facts::platform::Platform;
 
 /// What something is that was scanned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,10 +17,10 @@ use crate::image;
 use crate::layer::growth;
 use crate::outline;
 use crate::pack::{is_packed, unpack};
-use crate::platform::Platform;
 use crate::progress::{Counted, Progress};
 use crate::report::{Kind, Part, Report};
 use crate::store::{Store, printable};
+use archtrace_facts::platform::Platform;
 
 /// What every OCI layout has (image-layout.md).
 const LAYOUT: &str = "oci-layout";

@@ -5,15 +5,21 @@ use std::collections::BTreeMap;
 use super::images::{Images, Variant};
 use super::runtime::sentence;
 use super::seen::Container;
-use super::{Evidence, EvidenceKind, Layer, Row, Status, row};
+use super::{Evidence, EvidenceKind, Layer, Registry, Row, Status, row};
 use crate::arch::Arch;
 use crate::finding::Id;
+use crate::registry::{Check, Verdict};
 
 /// A row for each reference that its pods ask for; one that says so, if none is known.
-pub(super) fn rows(container: &Container, images: &Images, arch: Arch) -> Vec<Row> {
+pub(super) fn rows(
+    container: &Container,
+    images: &Images,
+    registry: &Registry<'_>,
+    arch: Arch,
+) -> Vec<Row> {
     let mut rows: Vec<_> = references(container)
         .into_iter()
-        .map(|(reference, ids)| row_of(reference, &ids, images, arch))
+        .map(|(reference, ids)| row_of(reference, &ids, images, registry, arch))
         .collect();
     if rows.is_empty() {
         let why = format!("the image of {} is not known", container.name);
@@ -41,7 +47,13 @@ pub(super) fn references(container: &Container) -> BTreeMap<&str, Vec<&str>> {
     references
 }
 
-fn row_of(reference: &str, ids: &[&str], images: &Images, arch: Arch) -> Row {
+fn row_of(
+    reference: &str,
+    ids: &[&str],
+    images: &Images,
+    registry: &Registry<'_>,
+    arch: Arch,
+) -> Row {
     let row = |status, why: String| row(Layer::Image, reference, status, why);
     let used: Vec<_> = ids.iter().filter_map(|id| images.of_id(id)).collect();
     let variants = images.variants(reference, ids);
@@ -71,13 +83,25 @@ fn row_of(reference: &str, ids: &[&str], images: &Images, arch: Arch) -> Row {
             .finding(*id)
             .shown_by(evidence, 0);
     }
-    let shown: Vec<_> = variants
-        .iter()
-        .map(|variant| evidence(variant, None))
+    let check = registry(reference);
+    let verdict = check.as_deref().map(|check| check.verdict(arch));
+    let told = || check.as_deref().map(|check| told(check, arch));
+    let shown: Vec<_> = told()
+        .into_iter()
+        .chain(variants.iter().map(|variant| evidence(variant, None)))
         .collect();
+    // Whatever nodes pulled before: the next one gets what the registry has.
+    if verdict == Some(Verdict::Lacks) {
+        let why = format!("its registry has no image for {arch} under this name");
+        return row(Status::Fix, why)
+            .finding(Id::MissingPlatform)
+            .shown_by(shown, 0);
+    }
     if let Some(variant) = for_arch().find(|variant| variant.audit.is_some()) {
         let why = format!("has a variant for {arch}, on {} node(s)", variant.nodes);
-        return row(Status::Pass, why).shown_by([evidence(variant, None)], 0);
+        let has = told().filter(|_| verdict == Some(Verdict::Has));
+        let shown = std::iter::once(evidence(variant, None)).chain(has);
+        return row(Status::Pass, why).shown_by(shown, 0);
     }
     if for_arch().next().is_some() {
         return row(
@@ -86,6 +110,14 @@ fn row_of(reference: &str, ids: &[&str], images: &Images, arch: Arch) -> Row {
         )
         .action("wait for the agents' audit: archtrace images")
         .shown_by(shown, 0);
+    }
+    if verdict == Some(Verdict::Has) {
+        let why = format!("its registry has a variant for {arch}, which no node has pulled yet");
+        return row(Status::Gate, why)
+            .action(format!(
+                "archtrace scan --arch {arch} looks at its files before a node does"
+            ))
+            .shown_by(shown, 0);
     }
     let mut archs: Vec<_> = variants.iter().filter_map(|variant| variant.arch).collect();
     archs.sort_unstable_by_key(ToString::to_string);
@@ -104,6 +136,18 @@ fn row_of(reference: &str, ids: &[&str], images: &Images, arch: Arch) -> Row {
             "is linux/{arch} among its platforms? docker buildx imagetools inspect; then archtrace scan --arch {arch}"
         ))
         .shown_by(shown, 0)
+}
+
+/// What the registry told.
+fn told(check: &Check, arch: Arch) -> Evidence {
+    Evidence {
+        kind: EvidenceKind::Image,
+        what: check.reference.clone(),
+        arch: None,
+        node: String::new(),
+        detail: format!("in the registry, {}", check.why(arch)),
+        seen: check.checked_at,
+    }
 }
 
 fn evidence(variant: &Variant, id: Option<Id>) -> Evidence {

@@ -6,7 +6,7 @@
 //! more rows.
 
 use super::seen::Container;
-use super::{Images, Layer, Row, Status, dependencies, image, row, runtime};
+use super::{Images, Layer, Registry, Row, Status, dependencies, image, row, runtime};
 use crate::arch::Arch;
 
 /// Names that injectors and vendors give to containers next to others', and their images (the last part
@@ -92,10 +92,16 @@ fn is_sidecar(container: &Container) -> bool {
 }
 
 /// A row for each of the others: the worst that is known of it.
-pub(super) fn rows(others: &[&Container], more: u64, images: &Images, arch: Arch) -> Vec<Row> {
+pub(super) fn rows(
+    others: &[&Container],
+    more: u64,
+    images: &Images,
+    registry: &Registry<'_>,
+    arch: Arch,
+) -> Vec<Row> {
     let mut rows: Vec<_> = others
         .iter()
-        .map(|other| row_of(other, images, arch))
+        .map(|other| row_of(other, images, registry, arch))
         .collect();
     if more > 0 {
         let why = "has more containers than are looked at";
@@ -111,9 +117,9 @@ pub(super) fn rows(others: &[&Container], more: u64, images: &Images, arch: Arch
     rows
 }
 
-fn row_of(container: &Container, images: &Images, arch: Arch) -> Row {
+fn row_of(container: &Container, images: &Images, registry: &Registry<'_>, arch: Arch) -> Row {
     let of_images = || {
-        let platforms = image::rows(container, images, arch).into_iter();
+        let platforms = image::rows(container, images, registry, arch).into_iter();
         platforms.chain(dependencies::rows(container, images, arch))
     };
     let mut rows = vec![runtime::row_of(container, arch)];

@@ -7,6 +7,11 @@ use crate::audit::{Audit, Foreign, Role, Skip};
 use crate::fact::{Cause, Mode};
 use crate::fleet::FleetImage;
 use crate::image::Image;
+use crate::platform::Platform;
+use crate::registry::{Listing, Trouble};
+
+/// No registry is asked.
+const NOBODY: fn(&str) -> Option<Arc<Check>> = |_| None;
 
 fn at(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
@@ -74,6 +79,7 @@ fn image(arch: Arch) -> FleetImage {
         },
         nodes: vec![(arch, 1)],
         last_seen: at(0),
+        registry: Vec::new(),
     }
 }
 
@@ -114,7 +120,7 @@ fn told(matrix: &Matrix) -> Vec<(&'static str, &'static str, &str, usize)> {
 /// The one row of a layer of a workload with one container.
 fn check(layer: Layer, runs: &[Ran<'_>], known: &[FleetImage], status: Status, why: &str) -> Row {
     let seen = workload(vec![container("api", runs)]);
-    let matrix = decide(&seen, &images(known), None, Arm64);
+    let matrix = decide(&seen, &images(known), &NOBODY, None, Arm64);
     let rows: Vec<_> = matrix
         .rows
         .iter()
@@ -132,7 +138,7 @@ fn check(layer: Layer, runs: &[Ran<'_>], known: &[FleetImage], status: Status, w
 #[test]
 fn a_workload_has_a_row_of_each_layer() {
     let seen = workload(vec![container("api", &[native(Arm64)])]);
-    let matrix = decide(&seen, &images(&[image(Arm64)]), Some(&[]), Arm64);
+    let matrix = decide(&seen, &images(&[image(Arm64)]), &NOBODY, Some(&[]), Arm64);
     let all_pass = [
         ("runtime", "PASS", "", 1),
         ("image", "PASS", "", 1),
@@ -148,6 +154,7 @@ fn a_workload_has_a_row_of_each_layer() {
     let nothing = decide(
         &workload(vec![container("api", &[])]),
         &Images::default(),
+        &NOBODY,
         None,
         Arm64,
     );
@@ -214,6 +221,7 @@ fn what_is_hidden_or_died_passes_no_gate() {
         decide(
             &workload(vec![container]),
             &images(&[image(Arm64)]),
+            &NOBODY,
             None,
             Arm64,
         )
@@ -235,6 +243,7 @@ fn what_is_hidden_or_died_passes_no_gate() {
         let matrix = decide(
             &workload(vec![container]),
             &images(&[image(Arm64)]),
+            &NOBODY,
             None,
             Arm64,
         );
@@ -299,6 +308,86 @@ fn variants_decide_about_the_image() {
 }
 
 #[test]
+fn what_a_registry_lacks_no_node_can_pull() {
+    let listing = |archs: &[Arch]| Check {
+        reference: "docker.io/reg/app:1".to_owned(),
+        checked_at: Some(at(9)),
+        told: Ok(Listing {
+            is_index: true,
+            digest: String::new(),
+            platforms: archs.iter().copied().map(Platform::linux).collect(),
+        }),
+    };
+    let both = || listing(&[Amd64, Arm64]);
+    let one = || listing(&[Amd64]);
+    let silent = || Check::without("docker.io/reg/app:1", Trouble::Denied, "no");
+    let mislabelled = audited(Arm64, |audit| audit.main = Some(("/app".to_owned(), Amd64)));
+    for (known, check, status, finding, why) in [
+        (
+            image(Arm64),
+            both(),
+            Status::Pass,
+            "",
+            "has a variant for arm64",
+        ),
+        (
+            image(Arm64),
+            one(),
+            Status::Fix,
+            "missing-platform",
+            "its registry has no image for arm64 under this name",
+        ),
+        (
+            image(Amd64),
+            both(),
+            Status::Gate,
+            "",
+            "its registry has a variant for arm64, which no node has pulled yet",
+        ),
+        // What could not be asked changes nothing.
+        (
+            image(Arm64),
+            silent(),
+            Status::Pass,
+            "",
+            "has a variant for arm64",
+        ),
+        (
+            image(Amd64),
+            silent(),
+            Status::Gate,
+            "",
+            "nothing is known of its platforms",
+        ),
+        // What is wrong with what runs comes first.
+        (
+            mislabelled,
+            one(),
+            Status::Fix,
+            "mislabelled-image",
+            "not for the platform",
+        ),
+    ] {
+        let asked = |reference: &str| {
+            assert_eq!(reference, "reg/app:1");
+            Some(Arc::new(check.clone()))
+        };
+        let seen = workload(vec![container("api", &[native(Arm64)])]);
+        let matrix = decide(&seen, &images(&[known]), &asked, None, Arm64);
+        let row = matrix.rows.iter().find(|row| row.layer == Layer::Image);
+        let row = row.expect("a row");
+        assert_eq!((row.status, &*row.finding), (status, finding), "{row:?}");
+        assert!(row.why.contains(why), "{why}: {row:?}");
+        let told = row.evidence.iter().filter(|shown| {
+            shown.what == check.reference && shown.detail.starts_with("in the registry, ")
+        });
+        let is_told =
+            finding != "mislabelled-image" && !(status == Status::Pass && check.told.is_err());
+        assert_eq!(told.count(), usize::from(is_told), "{row:?}");
+    }
+}
+
+#[test]
 fn files_decide_about_native_dependencies() {
     let check = |known: &[FleetImage], status, why: &str| {
         check(Layer::Dependencies, &[native(Arm64)], known, status, why)
@@ -355,7 +444,7 @@ fn other_containers_are_sidecars() {
             workload: workload_name.to_owned(),
             ..workload(containers)
         };
-        let matrix = decide(&seen, &images(&[image(Arm64)]), None, Arm64);
+        let matrix = decide(&seen, &images(&[image(Arm64)]), &NOBODY, None, Arm64);
         let rows = matrix
             .rows
             .into_iter()
@@ -421,7 +510,7 @@ fn policy_decides_about_agents() {
             "not certified",
         ),
     ] {
-        let matrix = decide(&seen, &images, known, Arm64);
+        let matrix = decide(&seen, &images, &NOBODY, known, Arm64);
         assert_eq!(matrix.status, status, "{matrix:?}");
         assert!(matrix.rows[4].why.contains(why), "{matrix:?}");
     }
@@ -457,7 +546,7 @@ fn what_is_kept_is_bounded_and_does_not_depend_on_order() {
         (seen.containers.len(), seen.more_containers),
         (MAX_CONTAINERS, 5)
     );
-    let matrix = decide(&seen, &Images::default(), None, Arm64);
+    let matrix = decide(&seen, &Images::default(), &NOBODY, None, Arm64);
     let said = |row: &Row| row.layer == Layer::Sidecars && row.status == Status::Gate;
     assert!(matrix.rows.iter().any(said), "{matrix:?}");
     let mut container = container("api", &[]);

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use archtrace_facts::arch::Arch;
-use archtrace_facts::text::escape;
+use crate::arch::Arch;
+use crate::text::escape;
 
 /// What an image claims to run on. Texts are printable.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

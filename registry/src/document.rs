@@ -1,0 +1,215 @@
+//! Indexes, manifests and configurations, as JSON (OCI image-spec; Docker's image/spec v2.2). Only what is
+//! asked for is read; `null` stands for nothing in what Go writes.
+
+use archtrace_facts::platform::Platform;
+use archtrace_facts::registry::is_digest;
+use archtrace_facts::text::escape;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer};
+
+/// What may be asked for as a manifest.
+pub(crate) const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, \
+     application/vnd.docker.distribution.manifest.list.v2+json, \
+     application/vnd.oci.image.manifest.v1+json, \
+     application/vnd.docker.distribution.manifest.v2+json";
+
+/// Letters of one part of a platform. Go's longest word has ten.
+const MAX_WORD: usize = 64;
+
+/// An index of manifests, or the manifest of one image: which of them is told by what it has.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Document {
+    pub(crate) manifests: Option<Vec<Descriptor>>,
+    pub(crate) config: Option<Descriptor>,
+}
+
+/// What names a blob.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Descriptor {
+    #[serde(default, deserialize_with = "or_nothing")]
+    pub(crate) media_type: String,
+    pub(crate) digest: String,
+    platform: Option<PlatformText>,
+}
+
+/// `platform` of a descriptor, and the beginning of a configuration.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct PlatformText {
+    #[serde(default, deserialize_with = "or_nothing")]
+    os: String,
+    #[serde(default, deserialize_with = "or_nothing")]
+    architecture: String,
+    #[serde(default, deserialize_with = "or_nothing")]
+    variant: String,
+}
+
+/// What an entry of an index is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// An image for this platform.
+    Image(Platform),
+    /// An index within the index.
+    Index,
+    /// An image of which only its configuration says what it is for.
+    Untold,
+    /// About another image and none itself: BuildKit's attestations have a platform of `unknown/unknown`.
+    Attestation,
+}
+
+/// Reads JSON.
+pub(crate) fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(json).map_err(|error| escape(error.to_string().as_bytes()))
+}
+
+impl Descriptor {
+    /// What it is, as an entry of an index.
+    pub(crate) fn entry(&self) -> Result<Entry, String> {
+        if !is_digest(&self.digest) {
+            return Err("a digest in an index is none by sha256 or sha512".to_owned());
+        }
+        let is_index = matches!(
+            &*self.media_type,
+            "application/vnd.oci.image.index.v1+json"
+                | "application/vnd.docker.distribution.manifest.list.v2+json"
+        );
+        if is_index {
+            return Ok(Entry::Index);
+        }
+        let Some(platform) = &self.platform else {
+            return Ok(Entry::Untold);
+        };
+        if platform.os == "unknown" && platform.architecture == "unknown" {
+            return Ok(Entry::Attestation);
+        }
+        Ok(platform.platform()?.map_or(Entry::Untold, Entry::Image))
+    }
+
+    /// What its media type says that it is instead of an image's configuration: charts, signatures and other
+    /// artifacts have manifests too.
+    pub(crate) fn artifact(&self) -> Option<String> {
+        let is_image = matches!(
+            &*self.media_type,
+            "" | "application/vnd.oci.image.config.v1+json"
+                | "application/vnd.docker.container.image.v1+json"
+        );
+        (!is_image).then(|| {
+            escape(
+                self.media_type
+                    .chars()
+                    .take(128)
+                    .collect::<String>()
+                    .as_bytes(),
+            )
+        })
+    }
+}
+
+impl PlatformText {
+    /// `None` if it names no architecture.
+    pub(crate) fn platform(&self) -> Result<Option<Platform>, String> {
+        let Self {
+            os,
+            architecture,
+            variant,
+        } = self;
+        if [os, architecture, variant]
+            .iter()
+            .any(|word| word.len() > MAX_WORD)
+        {
+            return Err("a platform has words that are too long".to_owned());
+        }
+        if os.contains('/') || architecture.contains('/') {
+            return Err("a platform has slashes in its words".to_owned());
+        }
+        if architecture.is_empty() {
+            return Ok(None);
+        }
+        let os = if os.is_empty() { "linux" } else { os };
+        let [os, arch, variant] = [os, architecture, variant].map(|word| escape(word.as_bytes()));
+        Ok(Some(Platform { os, arch, variant }))
+    }
+}
+
+fn or_nothing<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn entries_are_told_apart() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let entry = |rest: &str| {
+            let json = format!(r#"{{"digest": "{digest}", {rest}}}"#);
+            let descriptor: Descriptor = parse(json.as_bytes()).expect(rest);
+            descriptor.entry()
+        };
+        let image = |os: &str, arch: &str, variant: &str| {
+            Ok(Entry::Image(Platform {
+                os: os.to_owned(),
+                arch: arch.to_owned(),
+                variant: variant.to_owned(),
+            }))
+        };
+        let index = "application/vnd.oci.image.index.v1+json";
+        for (rest, expected) in [
+            (
+                r#""platform": {"os": "linux", "architecture": "arm64", "variant": "v8"}"#
+                    .to_owned(),
+                image("linux", "arm64", "v8"),
+            ),
+            (
+                r#""mediaType": null, "platform": {"os": null, "architecture": "amd64"}"#
+                    .to_owned(),
+                image("linux", "amd64", ""),
+            ),
+            (
+                r#""platform": {"os": "a\n", "architecture": "b\\"}"#.to_owned(),
+                image(r"a\x0a", r"b\x5c", ""),
+            ),
+            (format!(r#""mediaType": "{index}""#), Ok(Entry::Index)),
+            (r#""platform": null"#.to_owned(), Ok(Entry::Untold)),
+            (r#""platform": {}"#.to_owned(), Ok(Entry::Untold)),
+            (
+                r#""platform": {"os": "unknown", "architecture": "unknown"}"#.to_owned(),
+                Ok(Entry::Attestation),
+            ),
+            (
+                format!(r#""platform": {{"architecture": "{}"}}"#, "x".repeat(65)),
+                Err("a platform has words that are too long".to_owned()),
+            ),
+            (
+                r#""platform": {"os": "linux/arm64", "architecture": "amd64"}"#.to_owned(),
+                Err("a platform has slashes in its words".to_owned()),
+            ),
+        ] {
+            assert_eq!(entry(&rest), expected, "{rest}");
+        }
+        let odd: Descriptor = parse(br#"{"digest": "sha256:../../x"}"#).expect("reads");
+        assert!(odd.entry().is_err());
+        let chart: Descriptor =
+            parse(br#"{"digest": "x", "mediaType": "application/vnd.cncf.helm.config.v1+json"}"#)
+                .expect("reads");
+        assert_eq!(
+            chart.artifact().as_deref(),
+            Some("application/vnd.cncf.helm.config.v1+json")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_makes_it_panic(bytes: Vec<u8>, text: String) {
+            let _ = (parse::<Document>(&bytes), parse::<PlatformText>(&bytes));
+            let descriptor = Descriptor { media_type: text.clone(), digest: text.clone(), platform: None };
+            let _ = (descriptor.entry(), descriptor.artifact());
+            let platform = PlatformText { os: text.clone(), architecture: text.clone(), variant: text };
+            let _ = platform.platform();
+        }
+    }
+}
