@@ -14,6 +14,7 @@ mod nodes;
 mod status;
 mod stream;
 mod summary;
+mod tally;
 mod watch;
 
 use std::fmt;
@@ -35,6 +36,7 @@ use crate::live::growth::Counter;
 use crate::mandates::Mandates;
 use crate::read::Read;
 pub use measure::Measured;
+pub use tally::Tallies;
 
 /// A node that is silent for this many heartbeats is stale.
 pub const MISSED_HEARTBEATS: u32 = 3;
