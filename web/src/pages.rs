@@ -1,5 +1,7 @@
 //! One page each: asks, and hands over to a template.
 
+pub(crate) mod coverage;
+
 use std::time::SystemTime;
 
 use archtrace_facts::fact::Mode;
@@ -15,7 +17,7 @@ use axum::response::Html;
 use crate::link::{self, condition};
 use crate::trouble::Trouble;
 use crate::view::{
-    Arrived, Asked, Cover, Emulated, EventRow, FindingRow, Fleet, Frame, NodeRow, NodeView,
+    Arrived, Asked, Cover, Emulated, EventRow, FindingRow, Fleet, Frame, Heard, NodeRow, NodeView,
     WorkloadView, Workloads, event_rows,
 };
 
@@ -57,6 +59,7 @@ pub(crate) async fn fleet<S: Read>(State(query): State<Query<S>>) -> Shown {
         kinds: kinds.told,
         emulated: emulated.told,
         nodes: query.nodes_by_arch().await?,
+        agents: coverage::counts(&query).await?,
     });
     shown(&page)
 }
@@ -87,7 +90,7 @@ pub(crate) async fn findings<S: Read>(
     let found = query.findings(&Selection::default(), least, part).await?;
     let now = SystemTime::now();
     let choices = Severity::ALL.iter().map(|each| Choice {
-        name: each.as_str(),
+        name: each.as_str().to_owned(),
         link: link::with(link::FINDINGS, &[("least", each.as_str())]),
         is_here: *each == least,
     });
@@ -224,8 +227,14 @@ pub(crate) async fn node<S: Read>(
     let of_node = only(of_node);
     let events = query.events(&of_node, &[], Part::first(SOME_EVENTS));
     let events = events.await?.told;
-    let now = SystemTime::now();
-    shown(&NodeView::new(node, &facts, is_cut, &events, now))
+    let agents = coverage::on(&query, &node.cluster, &node.info.name).await?;
+    let heard = Heard {
+        facts: &facts,
+        is_cut,
+        events: &events,
+        agents: &agents,
+    };
+    shown(&NodeView::new(node, &heard, SystemTime::now()))
 }
 
 #[derive(Template)]
@@ -241,10 +250,10 @@ struct Events {
 }
 
 /// A choice of what is shown.
-struct Choice {
-    name: &'static str,
-    link: String,
-    is_here: bool,
+pub(crate) struct Choice {
+    pub(crate) name: String,
+    pub(crate) link: String,
+    pub(crate) is_here: bool,
 }
 
 pub(crate) async fn events<S: Read>(
@@ -266,7 +275,7 @@ pub(crate) async fn events<S: Read>(
     let same = ("kind", kind);
     let kinds = [""].into_iter().chain(Record::kinds());
     let kinds = kinds.map(|each| Choice {
-        name: if each.is_empty() { "all" } else { each },
+        name: if each.is_empty() { "all" } else { each }.to_owned(),
         link: link::with(link::EVENTS, &[("kind", each)]),
         is_here: each == kind,
     });
