@@ -40,4 +40,4 @@ pub use expected::{Expected, Seen};
 pub use live::growth::{Counter, Growth};
 pub use mandates::{Mandated, Mandates, Policies};
 pub use read::Read;
-pub use service::{Measured, Open, Query, Server, Settings, Tallies};
+pub use service::{Measured, Open, Query, Server, Settings, Tallies, Workload};

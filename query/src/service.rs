@@ -11,6 +11,7 @@ mod images;
 mod matrix;
 mod measure;
 mod nodes;
+mod pick;
 mod status;
 mod stream;
 mod summary;
@@ -36,6 +37,7 @@ use crate::live::growth::Counter;
 use crate::mandates::Mandates;
 use crate::read::Read;
 pub use measure::Measured;
+pub use pick::Workload;
 pub use tally::Tallies;
 
 /// A node that is silent for this many heartbeats is stale.

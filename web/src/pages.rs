@@ -9,7 +9,7 @@ use archtrace_facts::finding::Severity;
 use archtrace_facts::fleet::{Dimension, NodeFact, NodeState};
 use archtrace_facts::report::Record;
 use archtrace_facts::select::{Filter, Selection};
-use archtrace_query::{Answer, Part, Query, Read};
+use archtrace_query::{Answer, Part, Query, Read, Workload};
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Html;
@@ -31,8 +31,11 @@ const SUMS: u16 = 10_000;
 /// reads.
 const EMULATED: usize = 5000;
 
-/// Facts of one workload or node that are read.
+/// Facts of one workload or node that are read; of a workload so many native ones, too.
 const FACTS: u16 = 1000;
+
+/// How programs run that are not native.
+const FOREIGN: [Mode; 3] = [Mode::Compat, Mode::Emulated, Mode::Failed];
 
 /// Findings on one page.
 const FINDINGS: u16 = 100;
@@ -147,25 +150,36 @@ pub(crate) async fn workload<S: Read>(
     RawQuery(asked): RawQuery,
 ) -> Shown {
     let asked = asked.as_deref();
-    let workload = name(asked, "name")?;
-    if workload.is_empty() {
+    let of = Workload {
+        cluster: name(asked, "cluster")?,
+        namespace: name(asked, "namespace")?,
+        name: name(asked, "name")?,
+    };
+    if of.name.is_empty() {
         return Err(Trouble::NoThing);
     }
-    let selection = only(Filter {
-        clusters: vec![name(asked, "cluster")?],
-        namespaces: vec![name(asked, "namespace")?],
-        workloads: vec![workload],
+    let filter = Filter {
+        clusters: vec![of.cluster.clone()],
+        namespaces: vec![of.namespace.clone()],
+        workloads: vec![of.name.clone()],
         ..Filter::default()
+    };
+    let foreign = only(Filter {
+        modes: FOREIGN.to_vec(),
+        ..filter.clone()
     });
+    let selection = only(filter);
     let by = [Dimension::Arch, Dimension::Mode];
     let kinds = query.summary(&selection, &by, SUMS).await?;
-    let facts = query.facts(&selection, Part::first(FACTS)).await?;
+    // Each from memory: a store would look for native ones among all it has.
+    let facts = query.facts(&foreign, Part::first(FACTS)).await?;
+    let (native, are_more) = query.native_facts(of, FACTS.into()).await?;
     let events = query.events(&selection, &[], Part::first(SOME_EVENTS));
     let asked = Asked {
         coverage: kinds.coverage,
         kinds: kinds.told,
-        is_cut: !facts.next.is_empty(),
-        facts: facts.told,
+        is_cut: are_more || !facts.next.is_empty(),
+        facts: [facts.told, native].concat(),
         events: events.await?.told,
     };
     let view = WorkloadView::new(&asked, SystemTime::now());
@@ -218,7 +232,7 @@ pub(crate) async fn node<S: Read>(
         ..Filter::default()
     };
     let foreign = only(Filter {
-        modes: vec![Mode::Compat, Mode::Emulated, Mode::Failed],
+        modes: FOREIGN.to_vec(),
         ..of_node.clone()
     });
     let facts = query.facts(&foreign, Part::first(FACTS)).await?;

@@ -97,7 +97,11 @@ async fn one_agent_node_by_node_with_waivers() {
     check(
         &server,
         "/coverage/nodes?status=EMULATED",
-        &["falcon", "emulated", "/usr/local/bin/service-3"],
+        &[
+            "falcon",
+            "EMULATED",
+            "amd64 program under /usr/bin/qemu-x86_64-static",
+        ],
         &["auditd", "shell"],
     )
     .await;

@@ -135,6 +135,10 @@ async fn workloads_the_worst_first() {
         "amd64 emulated",
         "/usr/local/bin/service-3 app amd64 emulated /usr/bin/qemu-x86_64-static",
         "arm64 native",
+        // What is native is read from memory; all of it is in order.
+        "/opt/vendor/bin/hsm-client app arm64 native",
+        "/bin/sh app arm64 native",
+        "/usr/local/bin/service-3 app amd64 native",
         &format!("{cpu} "),
         "emulated by /usr/bin/qemu-x86_64-static",
     ] {
