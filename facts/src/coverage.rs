@@ -9,7 +9,7 @@
 mod judge;
 mod reason;
 
-pub use judge::{Asked, Reports, Seen, Trouble, Verdict, judge};
+pub use judge::{Asked, Reports, Seen, Trouble, Verdict, judge, steady_until};
 pub use reason::Reason;
 
 use std::time::SystemTime;
@@ -180,6 +180,72 @@ pub struct Total {
     pub status: Status,
     /// On how many nodes.
     pub nodes: u64,
+}
+
+/// On how many nodes of a cluster, an instruction set and a kind of machine an agent is so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tally {
+    /// The agent.
+    pub agent: String,
+    /// Cluster of the nodes; may be empty.
+    pub cluster: String,
+    /// Their instruction set; `None` is that of nodes that never reported.
+    pub arch: Option<Arch>,
+    /// Their machines, such as `m7g.large`; empty where that is not known.
+    pub instance_type: String,
+    /// On how many it is how.
+    pub counts: Counts,
+}
+
+/// On how many nodes something is so, by how it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts([u64; Status::ALL.len()]);
+
+impl Counts {
+    /// Adds nodes on which it is so.
+    pub fn add(&mut self, status: Status, nodes: u64) {
+        for (known, count) in Status::ALL.iter().zip(&mut self.0) {
+            if *known == status {
+                *count = count.saturating_add(nodes);
+            }
+        }
+    }
+
+    /// Adds others.
+    pub fn add_all(&mut self, other: &Self) {
+        for (status, nodes) in other.iter() {
+            self.add(status, nodes);
+        }
+    }
+
+    /// On how many nodes it is so.
+    #[must_use]
+    pub fn of(&self, status: Status) -> u64 {
+        let mut counts = self.iter();
+        counts
+            .find_map(|(known, nodes)| (known == status).then_some(nodes))
+            .unwrap_or(0)
+    }
+
+    /// Each status, and on how many nodes it is so.
+    pub fn iter(&self) -> impl Iterator<Item = (Status, u64)> {
+        Status::ALL.iter().copied().zip(self.0)
+    }
+
+    /// On how many nodes that comes to this.
+    #[must_use]
+    pub fn outcome(&self, outcome: Outcome) -> u64 {
+        let counts = self
+            .iter()
+            .filter(|(status, _)| status.outcome() == outcome);
+        counts.map(|(_, nodes)| nodes).fold(0, u64::saturating_add)
+    }
+
+    /// How many nodes there are.
+    #[must_use]
+    pub fn nodes(&self) -> u64 {
+        self.0.iter().copied().fold(0, u64::saturating_add)
+    }
 }
 
 /// The policy that an answer stands on.

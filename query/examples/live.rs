@@ -4,27 +4,25 @@
 //! `cargo run --release -p archtrace-query --example live -- 10000`: that many nodes of 30 facts. The
 //! store makes its facts up when asked, so that the memory is the view's.
 
+#[path = "made_up/store.rs"]
+#[expect(dead_code, reason = "the other example shows times in another way")]
+mod store;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use archtrace_facts::arch::Arch;
 use archtrace_facts::audit::{Audit, Foreign, Role};
-use archtrace_facts::fact::{Fact, FactKey, Mode, Via};
-use archtrace_facts::fleet::{FleetImage, NodeEvent, NodeFact, NodeStatus, Totals};
+use archtrace_facts::fact::{Fact, FactId, FactKey, Mode, Via};
+use archtrace_facts::fleet::FleetImage;
 use archtrace_facts::identity::Identity;
 use archtrace_facts::image::Image;
 use archtrace_proto::v1;
 use archtrace_proto::v1::query_server::Query as _;
-use archtrace_query::read::{
-    EventCursor, EventQuery, FactChange, FactCursor, FactQuery, Head, ImageCursor, ImageQuery,
-    NodeId, NodeQuery, StoreError, Version,
-};
-use archtrace_query::{Mandates, Open, Query, Read, Seen, Settings};
-use tokio_util::sync::CancellationToken;
+use archtrace_query::{Mandates, Query};
+use store::{FACTS, Fleet, MadeUp};
 use tonic::Request;
 
-const FACTS: u64 = 30;
 /// Of these, in each container.
 const PER_CGROUP: u64 = 3;
 
@@ -64,19 +62,17 @@ fn image(i: i64) -> FleetImage {
     }
 }
 
-struct MadeUp {
-    nodes: u64,
-    /// Nodes that changed since the beginning: one after the other.
-    changes: AtomicU64,
-}
+/// Nodes with pods of services, of which some run emulated.
+struct Services;
 
-impl MadeUp {
-    fn version(&self, node: u64) -> i64 {
-        let changes = self.changes.load(Ordering::Relaxed);
-        i64::try_from(1 + (changes + self.nodes - node) / self.nodes).unwrap_or(i64::MAX)
+impl Fleet for Services {
+    const ARCH: Arch = Arch::Amd64;
+
+    fn image(&self, i: i64) -> Option<FleetImage> {
+        (i < IMAGES).then(|| image(i))
     }
 
-    fn fact(node: u64, i: u64, count: u64) -> (Fact, Identity) {
+    fn fact(&self, node: u64, i: u64, count: u64) -> (FactId, Fact, Identity) {
         let pod = i / PER_CGROUP;
         let workload = (node * 7 + pod * 131) % 400;
         let number = node * 1000 + pod;
@@ -123,84 +119,7 @@ impl MadeUp {
             workload: format!("Deployment/service-{workload}"),
             ..Identity::default()
         };
-        (fact, identity)
-    }
-}
-
-impl Read for MadeUp {
-    async fn facts(&self, _: FactQuery) -> Result<Vec<(FactCursor, NodeFact)>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    async fn events(&self, _: EventQuery) -> Result<Vec<(EventCursor, NodeEvent)>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    async fn images(
-        &self,
-        query: ImageQuery,
-    ) -> Result<Vec<(ImageCursor, FleetImage)>, StoreError> {
-        let first = query.after.map_or(0, |after| after.0 + 1);
-        let numbers = (first..IMAGES).take(query.limit.try_into().unwrap_or(usize::MAX));
-        Ok(numbers.map(|i| (ImageCursor(i), image(i))).collect())
-    }
-
-    async fn nodes(&self, _: NodeQuery) -> Result<Vec<(NodeId, NodeStatus)>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    async fn totals(&self, _: SystemTime) -> Result<Totals, StoreError> {
-        Ok(Totals::default())
-    }
-
-    async fn heads(&self) -> Result<Vec<Head>, StoreError> {
-        let heads = (0..self.nodes).map(|node| Head {
-            node: NodeId(i64::try_from(node).unwrap_or(0)),
-            cluster: "prod".to_owned(),
-            name: format!("ip-10-0-{}-{}.internal", node / 250, node % 250),
-            arch: Arch::Amd64,
-            version: Version(self.version(node)),
-            last_heard: SystemTime::now(),
-        });
-        Ok(heads.collect())
-    }
-
-    async fn facts_since(
-        &self,
-        nodes: Vec<(NodeId, Version)>,
-    ) -> Result<Vec<FactChange>, StoreError> {
-        let changes = nodes.into_iter().flat_map(|(id, since)| {
-            let node = id.0.unsigned_abs();
-            let version = self.version(node);
-            // A change is of one fact.
-            let count = if since.0 == 0 { FACTS } else { 1 };
-            (0..count).map(move |i| {
-                let (fact, identity) = Self::fact(node, i, version.unsigned_abs());
-                FactChange {
-                    node: id,
-                    version: Version(version),
-                    id: fact.key.id(),
-                    cursor: FactCursor(id.0 * 1000 + i.cast_signed()),
-                    fact: NodeFact {
-                        cluster: "prod".to_owned(),
-                        node: format!("node-{node}"),
-                        node_arch: Arch::Amd64,
-                        fact,
-                        identity,
-                        current: true,
-                        ended: false,
-                    },
-                }
-            })
-        });
-        Ok(changes.collect())
-    }
-
-    async fn events_since(
-        &self,
-        _: Vec<(NodeId, Version)>,
-    ) -> Result<Vec<(NodeId, Version, NodeEvent)>, StoreError> {
-        Ok(Vec::new())
+        (fact.key.id(), fact, identity)
     }
 }
 
@@ -227,22 +146,10 @@ fn resident() -> String {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let nodes = std::env::args().nth(1).and_then(|text| text.parse().ok());
-    let store = Arc::new(MadeUp {
-        nodes: nodes.unwrap_or(10_000),
-        changes: AtomicU64::new(0),
-    });
+    let store = MadeUp::new(Services);
     let before = resident();
     let begun = Instant::now();
-    let settings = Settings {
-        store_name: "made up".to_owned(),
-        heartbeat_interval: Duration::from_secs(10),
-        server: Arc::new(Open),
-        expected: Arc::new(Seen::default()),
-        mandates: Mandates::Nobody("nobody is asked for"),
-        idle: None,
-        shutdown: CancellationToken::new(),
-    };
+    let settings = store::settings(Mandates::Nobody("nobody is asked for"));
     let query = Query::new(Arc::clone(&store), settings);
     let ask = |by: &[v1::Dimension], filter: &str| v1::SummarizeFactsRequest {
         selection: Some(v1::Selection {
@@ -259,13 +166,7 @@ async fn main() {
         begun.elapsed(),
         resident()
     );
-    let writer = Arc::clone(&store);
-    tokio::spawn(async move {
-        loop {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-            writer.changes.fetch_add(20, Ordering::Relaxed);
-        }
-    });
+    store.change();
     use v1::Dimension::{Arch, Cluster, Image, Mode, Namespace, Node, Workload};
     for (by, filter) in [
         (&[Arch, Mode][..], ""),

@@ -7,12 +7,14 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use archtrace_facts::arch::Arch;
+use archtrace_facts::coverage::{Row, Status as Is, Total};
 use archtrace_facts::finding::Severity;
 use archtrace_facts::fleet::{
     Coverage, Dimension, EventUpdate, FleetFinding, NodeEvent, NodeFact, NodeStatus, Summary,
 };
+use archtrace_facts::policy::Nodes;
 use archtrace_facts::select::Selection;
-use archtrace_proto::convert::{ConvertError, decode_event_update};
+use archtrace_proto::convert::{ConvertError, decode_event_update, decode_totals};
 use archtrace_proto::v1;
 use archtrace_proto::v1::query_server::Query as Grpc;
 use tokio_stream::{Stream, StreamExt as _};
@@ -184,6 +186,47 @@ impl<S: Read> Query<S> {
         };
         let answer = self.list_nodes(Request::new(request)).await?.into_inner();
         listing(answer.nodes, answer.coverage, answer.next_page_token)
+    }
+
+    /// How it is with mandated agents of these names (all, if there are none) on these nodes: those that are so
+    /// (all, if nothing is asked for), and on how many each agent is how.
+    ///
+    /// # Errors
+    /// As the service.
+    pub async fn agents(
+        &self,
+        agents: &[&str],
+        nodes: &Nodes,
+        statuses: &[Is],
+        part: Part,
+    ) -> Result<Answer<(Vec<Row>, Vec<Total>)>, Status> {
+        let request = v1::GetCoverageRequest {
+            agents: owned(agents),
+            clusters: nodes.clusters.clone(),
+            nodes: nodes.names.clone(),
+            node_archs: nodes.archs.iter().map(ToString::to_string).collect(),
+            statuses: statuses.iter().map(ToString::to_string).collect(),
+            page_size: part.size.into(),
+            page_token: part.token,
+            history: false,
+        };
+        let answer = self.get_coverage(Request::new(request)).await?.into_inner();
+        let totals = decode_totals(answer.totals).map_err(broken)?;
+        let answer = listing(answer.rows, answer.coverage, answer.next_page_token)?;
+        Ok(Answer {
+            told: (answer.told, totals),
+            coverage: answer.coverage,
+            next: answer.next,
+        })
+    }
+
+    /// For which nodes answers cannot speak.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn node_coverage(&self) -> Result<Coverage, Status> {
+        let coverage = self.live().known_coverage().await?;
+        Ok(coverage.as_ref().clone())
     }
 
     /// How many nodes there are of each architecture: those that report, and those that are silent.

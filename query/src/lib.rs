@@ -45,4 +45,4 @@ pub use live::growth::{Counter, Growth};
 pub use mandates::{Mandated, Mandates, Policies};
 pub use read::Read;
 pub use registry::Registry;
-pub use service::{Measured, Open, Query, Server, Settings};
+pub use service::{Measured, Open, Query, Server, Settings, Tallies, Workload};

@@ -36,6 +36,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::Status;
 
 use crate::coverage::digests::{self, Digests};
+use crate::coverage::judged::Judged;
 use crate::coverage::ledger::Ledger;
 use crate::expected::Expected;
 use crate::findings::recent::{self, Recent};
@@ -100,6 +101,8 @@ pub(crate) struct Shared<S> {
     /// What a policy asks for besides facts; locked after the table where both are.
     ledger: RwLock<Option<Ledger>>,
     digests: digests::Cache,
+    /// How it is with agents, as it was judged last; locked after the ledger.
+    judged: Mutex<Judged>,
     counter: Option<Arc<dyn growth::Counter>>,
     /// Of each node the version up to which events are in the log and the ledger, or nobody wanted them.
     events_known: Mutex<HashMap<NodeId, Version>>,
@@ -184,6 +187,10 @@ impl<S> Shared<S> {
         *self.ledger_mut() = Some(ledger);
     }
 
+    pub(crate) fn judged(&self) -> MutexGuard<'_, Judged> {
+        self.judged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Events up to these heads need not be read.
     pub(crate) fn events_are_known(&self, heads: &[Head]) {
         if !self.events.is_followed() {
@@ -233,6 +240,7 @@ impl<S: Read> Live<S> {
             mandates: settings.mandates.clone(),
             ledger: RwLock::default(),
             digests: digests::Cache::default(),
+            judged: Mutex::default(),
             counter: settings.server.counter(),
             events_known: Mutex::default(),
             state: watch::Sender::new(State::Loading),
@@ -389,7 +397,7 @@ impl<S: Read> Shared<S> {
         };
         let is_wanted = ledger(&self.ledger());
         if !is_wanted {
-            return Ok(Arc::default());
+            return Ok(self.digests.none());
         }
         self.digests.get(self.store.as_ref()).await
     }

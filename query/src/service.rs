@@ -11,10 +11,12 @@ mod images;
 mod matrix;
 mod measure;
 mod nodes;
+mod pick;
 mod status;
 mod stream;
 mod summary;
 mod tags;
+mod tally;
 mod watch;
 
 use std::fmt;
@@ -37,6 +39,8 @@ use crate::mandates::Mandates;
 use crate::read::Read;
 use crate::registry::Registry;
 pub use measure::Measured;
+pub use pick::Workload;
+pub use tally::Tallies;
 
 /// A node that is silent for this many heartbeats is stale.
 pub const MISSED_HEARTBEATS: u32 = 3;

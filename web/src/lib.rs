@@ -45,6 +45,8 @@ pub fn router<S: Read>(query: Query<S>, hosts: Hosts) -> Router {
         .route(link::WORKLOAD, get(pages::workload::<S>))
         .route(link::NODES, get(pages::nodes::<S>))
         .route(link::NODE, get(pages::node::<S>))
+        .route(link::COVERAGE, get(pages::coverage::all::<S>))
+        .route(link::COVERED, get(pages::coverage::nodes::<S>))
         .route(link::EVENTS, get(pages::events::<S>))
         .route(link::LIVE, get(live::events::<S>))
         .with_state(query)

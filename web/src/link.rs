@@ -9,6 +9,8 @@ pub(crate) const WORKLOADS: &str = "/workloads";
 pub(crate) const WORKLOAD: &str = "/workload";
 pub(crate) const NODES: &str = "/nodes";
 pub(crate) const NODE: &str = "/node";
+pub(crate) const COVERAGE: &str = "/coverage";
+pub(crate) const COVERED: &str = "/coverage/nodes";
 pub(crate) const EVENTS: &str = "/events";
 pub(crate) const LIVE: &str = "/events/live";
 

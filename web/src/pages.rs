@@ -1,5 +1,7 @@
 //! One page each: asks, and hands over to a template.
 
+pub(crate) mod coverage;
+
 use std::time::SystemTime;
 
 use archtrace_facts::fact::Mode;
@@ -7,7 +9,7 @@ use archtrace_facts::finding::Severity;
 use archtrace_facts::fleet::{Dimension, NodeFact, NodeState};
 use archtrace_facts::report::Record;
 use archtrace_facts::select::{Filter, Selection};
-use archtrace_query::{Answer, Part, Query, Read};
+use archtrace_query::{Answer, Part, Query, Read, Workload};
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Html;
@@ -15,7 +17,7 @@ use axum::response::Html;
 use crate::link::{self, condition};
 use crate::trouble::Trouble;
 use crate::view::{
-    Arrived, Asked, Cover, Emulated, EventRow, FindingRow, Fleet, Frame, NodeRow, NodeView,
+    Arrived, Asked, Cover, Emulated, EventRow, FindingRow, Fleet, Frame, Heard, NodeRow, NodeView,
     WorkloadView, Workloads, event_rows,
 };
 
@@ -29,8 +31,11 @@ const SUMS: u16 = 10_000;
 /// reads.
 const EMULATED: usize = 5000;
 
-/// Facts of one workload or node that are read.
+/// Facts of one workload or node that are read; of a workload so many native ones, too.
 const FACTS: u16 = 1000;
+
+/// How programs run that are not native.
+const FOREIGN: [Mode; 3] = [Mode::Compat, Mode::Emulated, Mode::Failed];
 
 /// Findings on one page.
 const FINDINGS: u16 = 100;
@@ -57,6 +62,7 @@ pub(crate) async fn fleet<S: Read>(State(query): State<Query<S>>) -> Shown {
         kinds: kinds.told,
         emulated: emulated.told,
         nodes: query.nodes_by_arch().await?,
+        agents: coverage::counts(&query).await?,
     });
     shown(&page)
 }
@@ -87,7 +93,7 @@ pub(crate) async fn findings<S: Read>(
     let found = query.findings(&Selection::default(), least, part).await?;
     let now = SystemTime::now();
     let choices = Severity::ALL.iter().map(|each| Choice {
-        name: each.as_str(),
+        name: each.as_str().to_owned(),
         link: link::with(link::FINDINGS, &[("least", each.as_str())]),
         is_here: *each == least,
     });
@@ -144,25 +150,36 @@ pub(crate) async fn workload<S: Read>(
     RawQuery(asked): RawQuery,
 ) -> Shown {
     let asked = asked.as_deref();
-    let workload = name(asked, "name")?;
-    if workload.is_empty() {
+    let of = Workload {
+        cluster: name(asked, "cluster")?,
+        namespace: name(asked, "namespace")?,
+        name: name(asked, "name")?,
+    };
+    if of.name.is_empty() {
         return Err(Trouble::NoThing);
     }
-    let selection = only(Filter {
-        clusters: vec![name(asked, "cluster")?],
-        namespaces: vec![name(asked, "namespace")?],
-        workloads: vec![workload],
+    let filter = Filter {
+        clusters: vec![of.cluster.clone()],
+        namespaces: vec![of.namespace.clone()],
+        workloads: vec![of.name.clone()],
         ..Filter::default()
+    };
+    let foreign = only(Filter {
+        modes: FOREIGN.to_vec(),
+        ..filter.clone()
     });
+    let selection = only(filter);
     let by = [Dimension::Arch, Dimension::Mode];
     let kinds = query.summary(&selection, &by, SUMS).await?;
-    let facts = query.facts(&selection, Part::first(FACTS)).await?;
+    // Each from memory: a store would look for native ones among all it has.
+    let facts = query.facts(&foreign, Part::first(FACTS)).await?;
+    let (native, are_more) = query.native_facts(of, FACTS.into()).await?;
     let events = query.events(&selection, &[], Part::first(SOME_EVENTS));
     let asked = Asked {
         coverage: kinds.coverage,
         kinds: kinds.told,
-        is_cut: !facts.next.is_empty(),
-        facts: facts.told,
+        is_cut: are_more || !facts.next.is_empty(),
+        facts: [facts.told, native].concat(),
         events: events.await?.told,
     };
     let view = WorkloadView::new(&asked, SystemTime::now());
@@ -215,7 +232,7 @@ pub(crate) async fn node<S: Read>(
         ..Filter::default()
     };
     let foreign = only(Filter {
-        modes: vec![Mode::Compat, Mode::Emulated, Mode::Failed],
+        modes: FOREIGN.to_vec(),
         ..of_node.clone()
     });
     let facts = query.facts(&foreign, Part::first(FACTS)).await?;
@@ -224,8 +241,14 @@ pub(crate) async fn node<S: Read>(
     let of_node = only(of_node);
     let events = query.events(&of_node, &[], Part::first(SOME_EVENTS));
     let events = events.await?.told;
-    let now = SystemTime::now();
-    shown(&NodeView::new(node, &facts, is_cut, &events, now))
+    let agents = coverage::on(&query, &node.cluster, &node.info.name).await?;
+    let heard = Heard {
+        facts: &facts,
+        is_cut,
+        events: &events,
+        agents: &agents,
+    };
+    shown(&NodeView::new(node, &heard, SystemTime::now()))
 }
 
 #[derive(Template)]
@@ -241,10 +264,10 @@ struct Events {
 }
 
 /// A choice of what is shown.
-struct Choice {
-    name: &'static str,
-    link: String,
-    is_here: bool,
+pub(crate) struct Choice {
+    pub(crate) name: String,
+    pub(crate) link: String,
+    pub(crate) is_here: bool,
 }
 
 pub(crate) async fn events<S: Read>(
@@ -266,7 +289,7 @@ pub(crate) async fn events<S: Read>(
     let same = ("kind", kind);
     let kinds = [""].into_iter().chain(Record::kinds());
     let kinds = kinds.map(|each| Choice {
-        name: if each.is_empty() { "all" } else { each },
+        name: if each.is_empty() { "all" } else { each }.to_owned(),
         link: link::with(link::EVENTS, &[("kind", each)]),
         is_here: each == kind,
     });

@@ -16,6 +16,8 @@ pub(crate) enum Trouble {
     NoPage,
     /// There is nothing of this name.
     NoThing,
+    /// No agent of this name has to run.
+    NoAgent,
     /// Pages are read, and nothing else.
     Method,
     /// Conditions that no page has.
@@ -53,6 +55,11 @@ impl Trouble {
                 "Nothing is known of this",
                 "No agent keeps facts of it now, and no event of it is stored. It may have ended: \
                  archtrace facts --history finds what was.",
+            ),
+            Self::NoAgent => (
+                StatusCode::NOT_FOUND,
+                "No such agent has to run",
+                "The policy in force names none that is called so. Coverage lists those that it does.",
             ),
             Self::Method => (
                 StatusCode::METHOD_NOT_ALLOWED,

@@ -1,6 +1,8 @@
 //! What pages show, made of what was answered: sorted, summed up and cut here, printed by templates.
 
+mod agents;
 mod cover;
+mod covered;
 mod emulated;
 mod events;
 mod findings;
@@ -9,12 +11,14 @@ mod node;
 mod workload;
 mod workloads;
 
+pub(crate) use agents::{Agents, By};
 pub(crate) use cover::Cover;
+pub(crate) use covered::{Covered, Listed, Narrowed};
 pub(crate) use emulated::Emulated;
 pub(crate) use events::{EventRow, rows as event_rows};
 pub(crate) use findings::FindingRow;
 pub(crate) use fleet::{Arrived, Fleet};
-pub(crate) use node::{NodeRow, NodeView};
+pub(crate) use node::{Heard, NodeRow, NodeView};
 pub(crate) use workload::{Asked, WorkloadView};
 pub(crate) use workloads::Workloads;
 
@@ -42,12 +46,13 @@ pub(crate) struct Place {
 }
 
 /// The navigation. A view that is added has its place here, and its route in `router`.
-const PLACES: [(&str, &str); 6] = [
+const PLACES: [(&str, &str); 7] = [
     ("Fleet", link::FLEET),
     ("Findings", link::FINDINGS),
     ("Emulated", link::EMULATED),
     ("Workloads", link::WORKLOADS),
     ("Nodes", link::NODES),
+    ("Coverage", link::COVERAGE),
     ("Events", link::EVENTS),
 ];
 

@@ -27,6 +27,14 @@ pub(super) static NODES: Metric = Metric::gauge(
     "fleet_nodes",
     "Nodes that should report, by whether they do: reporting, stale, or unknown, which never did.",
 );
+pub(super) static MANDATED: Metric = Metric::gauge(
+    "fleet_mandated_agents",
+    "Nodes on which an agent of the policy has to run, by how it is there, as archtrace coverage tells it.",
+);
+pub(super) static MANDATED_PROBLEM: Metric = Metric::gauge(
+    "fleet_policy_outdated",
+    "Whether the policy in force is not what its file says now; archtrace coverage tells why.",
+);
 pub(super) static FINDINGS: Metric = Metric::gauge(
     "fleet_findings",
     "Things that somebody should act on, each once, as archtrace findings lists them.",

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use archtrace_facts::arch::Arch;
+use archtrace_facts::coverage::Counts;
 use archtrace_facts::fact::{Mode, Stage};
 use archtrace_facts::finding::Id;
 use archtrace_facts::fleet::{LossTotal, NodeState, SummaryRow, Totals};
@@ -89,6 +90,7 @@ impl<S: Store> Page for Fleet<S> {
             Ok(measured) => {
                 self.show_fleet(&mut sheet, &measured);
                 self.show_findings(&mut sheet).await;
+                self.show_mandated(&mut sheet).await;
             }
             // What is not known is left out: a number of a while ago would look like one of now.
             Err(status) => debug!(why = status.message(), "nothing is told of the fleet"),
@@ -143,6 +145,33 @@ impl<S: Store> Fleet<S> {
             (labels, counts.get(id).copied().unwrap_or(0))
         });
         sheet.many(&names::FINDINGS, all);
+    }
+
+    /// Nothing where there is no policy. Of one, which names a hundred agents at most, all of them with each
+    /// status: a rule is to see a number fall to 0.
+    async fn show_mandated(&self, sheet: &mut Sheet) {
+        let Ok(tallies) = self.query.tallies().await else {
+            return;
+        };
+        let agents = tallies.agents.iter();
+        let mut counts: BTreeMap<_, Counts> = agents
+            .map(|agent| (agent.as_str(), Counts::default()))
+            .collect();
+        for tally in &tallies.tallies {
+            let counts = counts.entry(&tally.agent).or_default();
+            counts.add_all(&tally.counts);
+        }
+        let series = counts.iter().flat_map(|(agent, counts)| {
+            counts.iter().map(move |(status, nodes)| {
+                let labels = vec![
+                    ("agent", (*agent).to_owned().into()),
+                    ("status", status.as_str().into()),
+                ];
+                (labels, nodes)
+            })
+        });
+        sheet.many(&names::MANDATED, series);
+        sheet.one(&names::MANDATED_PROBLEM, !tallies.policy.problem.is_empty());
     }
 
     fn show_own(&self, sheet: &mut Sheet) {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -27,14 +28,14 @@ struct Scraped {
 
 impl Scraped {
     async fn start(max_series: usize) -> Self {
-        Self::start_with(max_series, Nodes::Seen).await
+        Self::start_with(max_series, |_| ()).await
     }
 
-    async fn start_with(max_series: usize, nodes: Nodes) -> Self {
+    async fn start_with(max_series: usize, change: impl FnOnce(&mut Settings)) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let metrics = listener.local_addr().expect("bound");
         let mut settings = Settings::new("test".to_owned(), Duration::from_secs(10));
-        settings.nodes = nodes;
+        change(&mut settings);
         settings.metrics = Some(Options {
             listener: Arc::new(listener),
             max_series,
@@ -311,7 +312,10 @@ async fn probes_tell_life_from_readiness() {
 async fn nodes_that_should_report_are_counted() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), "n1\nn2\n").expect("written");
-    let scraped = Scraped::start_with(10_000, Nodes::File(file.path().to_owned())).await;
+    let scraped = Scraped::start_with(10_000, |settings| {
+        settings.nodes = Nodes::File(file.path().to_owned());
+    })
+    .await;
     let (_agent, _) = Agent::attach(&scraped.collector.url(), &hello("n1", 1)).await;
     let reporting = [("state", "reporting"), ("arch", "amd64")];
     let page = scraped
@@ -321,10 +325,65 @@ async fn nodes_that_should_report_are_counted() {
     assert_eq!((of("unknown"), of("stale")), (Some(1.0), Some(0.0)));
 }
 
+/// A policy by which this binary has to run, natively, and one more that nobody has.
+fn policy(binary: &str) -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("policy.yaml");
+    let agent = |name: &str, binary: &str| {
+        format!("  - name: {name}\n    match:\n      executable: {binary}\n")
+    };
+    let agents = [agent("scanner", binary), agent("auditor", "/sbin/auditor")];
+    std::fs::write(&path, format!("agents:\n{}", agents.concat())).expect("writes");
+    (dir, path)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mandated_agents_are_counted_by_how_they_are() {
+    const MANDATED: &str = "archtrace_fleet_mandated_agents";
+    const OUTDATED: &str = "archtrace_fleet_policy_outdated";
+    let (_dir, policy) = policy("/app");
+    let file = policy.clone();
+    let scraped = Scraped::start_with(10_000, |settings| settings.policy = Some(file)).await;
+    let (mut agent, _) = Agent::attach(&scraped.collector.url(), &hello("n1", 1)).await;
+    let native = new("/app", Mode::Native, 1);
+    let told = snapshot(1, vec![native.clone()]);
+    agent.update(&told).await.expect("an answer");
+    let of = |agent, status| [("agent", agent), ("status", status)];
+    let page = scraped.until(MANDATED, &of("scanner", "NATIVE"), 1.0).await;
+    for (agent, status, nodes) in [
+        ("scanner", "EMULATED", 0.0),
+        ("auditor", "MISSING", 1.0),
+        ("auditor", "NATIVE", 0.0),
+    ] {
+        let told = value(&page, MANDATED, &of(agent, status));
+        assert_eq!(told, Some(nodes), "{agent} {status}\n{page}");
+    }
+    assert_eq!(value(&page, OUTDATED, &[]), Some(0.0));
+    let delta = StateUpdate {
+        upserts: vec![new("/app", Mode::Emulated, 1)],
+        removed: vec![native.key.id()],
+        ..update(UpdateKind::Delta, 1, 2, Vec::new())
+    };
+    agent.update(&delta).await.expect("an answer");
+    let page = scraped
+        .until(MANDATED, &of("scanner", "EMULATED"), 1.0)
+        .await;
+    assert_eq!(value(&page, MANDATED, &of("scanner", "NATIVE")), Some(0.0));
+    std::fs::write(&policy, "agents: 7\n").expect("writes");
+    scraped.until(OUTDATED, &[], 1.0).await;
+    // Without a policy there is nothing to be counted.
+    let none = Scraped::start(10_000).await;
+    let page = none
+        .until("archtrace_collector_view_current", &[], 1.0)
+        .await;
+    assert_eq!(value(&page, MANDATED, &[]), None, "{page}");
+}
+
 /// docs/metrics.md names every metric that there is, with what is said of it on the page, and no other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_documents_tell_what_there_is() {
-    let scraped = Scraped::start(10_000).await;
+    let (_dir, policy) = policy("/app");
+    let scraped = Scraped::start_with(10_000, |settings| settings.policy = Some(policy)).await;
     let (mut agent, _) = Agent::attach(&scraped.collector.url(), &hello("n1", 1)).await;
     let told = vec![new("/app", Mode::Emulated, 1)];
     agent.update(&snapshot(1, told)).await.expect("an answer");

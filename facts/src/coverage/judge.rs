@@ -149,6 +149,34 @@ pub fn judge<'a>(
     }
 }
 
+/// Until when [`judge`] decides the same, if nothing but time changes: before that moment it does. For ever, if
+/// `None`.
+#[must_use]
+pub fn steady_until(
+    agent: &Agent,
+    seen: &[Seen<'_>],
+    troubles: &[Trouble<'_>],
+    now: SystemTime,
+) -> Option<SystemTime> {
+    // Something is of late up to a moment, that one included.
+    let late = |at: Option<SystemTime>| at.map(|at| at + OF_LATE + Duration::from_nanos(1));
+    let of_seen = seen.iter().flat_map(|seen| {
+        let is_sandbox = seen.container == SANDBOX;
+        let ages = seen.is_refused() || seen.mode == Some(Mode::Emulated) && seen.processes == 0;
+        let restarted = seen.runs() && seen.attempt >= LOOP;
+        let starting = seen.first_seen.map(|first| first + STARTING);
+        [
+            late(seen.last_seen).filter(|_| ages),
+            late(seen.first_seen).filter(|_| restarted),
+            starting.filter(|_| is_sandbox),
+        ]
+    });
+    let of_troubles = troubles.iter().map(|trouble| late(trouble.seen.last_seen));
+    let waivers = agent.waivers.iter().map(|waiver| Some(waiver.expires));
+    let moments = of_seen.chain(of_troubles).chain(waivers).flatten();
+    moments.filter(|moment| *moment > now).min()
+}
+
 type Found<'a> = (Status, Reason<'a>, Option<Seen<'a>>);
 
 fn failing<'a>(seen: &[Seen<'a>], troubles: &[Trouble<'a>], now: SystemTime) -> Option<Found<'a>> {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use super::*;
 use crate::fact::{Cause, IllegalInstruction, Mode, Origin, Via};
 use crate::identity::LastExit;
-use crate::policy::{Agent, Match, Nodes};
+use crate::policy::{Agent, Match, Nodes, Waiver};
 
 /// What is looked at is this old, in seconds.
 fn ago(secs: u64) -> Option<SystemTime> {
@@ -260,5 +260,88 @@ fn outcomes_are_those_of_the_worst() {
         (vec![total(Status::Missing, 1)], Outcome::Violated),
     ] {
         assert_eq!(Outcome::of(&totals), outcome, "{totals:?}");
+    }
+}
+
+/// What decides at one moment decides the same until the moment that is told, and then something else, unless
+/// two of what it looks at say the same.
+#[test]
+fn it_stays_so_for_as_long_as_is_told() {
+    let exit = LastExit {
+        code: 1,
+        reason: "Error".to_owned(),
+    };
+    let waived = |secs| Agent {
+        waivers: vec![Waiver {
+            owner: "sec".to_owned(),
+            reason: "later".to_owned(),
+            expires: now() + Duration::from_secs(secs),
+            nodes: Nodes::default(),
+            statuses: Vec::new(),
+        }],
+        ..agent()
+    };
+    let died = Trouble {
+        seen: native(""),
+        instruction: None,
+    };
+    let died = Trouble {
+        seen: Seen {
+            last_seen: ago(590),
+            cause: Some(Cause::ForeignElf),
+            mode: Some(Mode::Failed),
+            ..died.seen
+        },
+        ..died
+    };
+    let nanosecond = Duration::from_nanos(1);
+    let just_after = |secs| Some(Duration::from_secs(secs) + nanosecond);
+    let ran = Seen {
+        last_seen: ago(0),
+        ..native("")
+    };
+    for (agent, seen, troubles, expected) in [
+        (agent(), vec![], vec![], None),
+        (agent(), vec![ran], vec![], None),
+        (agent(), vec![emulated(1, 10)], vec![], None),
+        (agent(), vec![emulated(0, 10)], vec![], just_after(590)),
+        (agent(), vec![emulated(0, 700)], vec![], None),
+        (
+            agent(),
+            vec![ran, failed(Cause::ForeignElf, 599)],
+            vec![],
+            just_after(1),
+        ),
+        (agent(), vec![ran], vec![died], just_after(10)),
+        (
+            agent(),
+            vec![restarted(3, 100, &exit)],
+            vec![],
+            just_after(500),
+        ),
+        (agent(), vec![restarted(2, 100, &exit)], vec![], None),
+        (
+            agent(),
+            vec![sandbox(20)],
+            vec![],
+            Some(Duration::from_secs(100)),
+        ),
+        (agent(), vec![sandbox(120)], vec![], None),
+        (waived(5), vec![], vec![], Some(Duration::from_secs(5))),
+        (waived(0), vec![], vec![], None),
+    ] {
+        let at = |time| {
+            let verdict = judge(&agent, ON, &seen, &troubles, &|_| &[], time);
+            (verdict.status, verdict.reason.to_string())
+        };
+        let until = steady_until(&agent, &seen, &troubles, now());
+        assert_eq!(until, expected.map(|behind| now() + behind), "{seen:?}");
+        match until {
+            None => assert_eq!(at(now()), at(now() + Duration::from_secs(9 * DAY))),
+            Some(until) => {
+                assert_eq!(at(now()), at(until - nanosecond), "{seen:?}");
+                assert_ne!(at(now()), at(until), "{seen:?}");
+            }
+        }
     }
 }

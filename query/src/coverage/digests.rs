@@ -36,14 +36,23 @@ impl Digests {
     }
 }
 
-/// What was read last.
+/// What was read last, and what whoever asks for none gets.
 #[derive(Debug, Default)]
-pub(crate) struct Cache(Mutex<Option<(Instant, Arc<Digests>)>>);
+pub(crate) struct Cache {
+    known: Mutex<Option<(Instant, Arc<Digests>)>>,
+    none: Arc<Digests>,
+}
 
 impl Cache {
-    /// What is there, if it is new enough; else it is read again, once for all who wait.
+    /// Nothing; always the same.
+    pub(crate) fn none(&self) -> Arc<Digests> {
+        Arc::clone(&self.none)
+    }
+
+    /// What is there, if it is new enough; else it is read again, once for all who wait. It is another `Arc`
+    /// if something may follow from it that did not before.
     pub(crate) async fn get<S: Read>(&self, store: &S) -> Result<Arc<Digests>, StoreError> {
-        let mut known = self.0.lock().await;
+        let mut known = self.known.lock().await;
         if let Some((at, digests)) = &*known {
             let has_missed = digests.has_missed.load(Ordering::Relaxed);
             let age = if has_missed { AGE_WITH_NEW_ONES } else { AGE };
@@ -52,7 +61,14 @@ impl Cache {
             }
         }
         let at = Instant::now();
-        let digests = Arc::new(read(store).await?);
+        let mut digests = Arc::new(read(store).await?);
+        // Where an image was missed, whoever looks again has to miss it again, to have this read soon.
+        let is_same = |(_, old): &(Instant, Arc<Digests>)| {
+            old.names == digests.names && !old.has_missed.load(Ordering::Relaxed)
+        };
+        if let Some((_, old)) = known.take_if(|old| is_same(old)) {
+            digests = old;
+        }
         *known = Some((at, Arc::clone(&digests)));
         Ok(digests)
     }

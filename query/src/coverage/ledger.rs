@@ -20,7 +20,7 @@ use crate::mandates::{Mandated, Mandates};
 use crate::read::{EventQuery, FactChange, Head, NodeId, Read, StoreError, Version};
 
 /// How far back events tell how it is with an agent.
-const WINDOW: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const WINDOW: Duration = Duration::from_secs(24 * 3600);
 
 /// Events that are looked at when a policy comes into force, the newest first; later ones as they come.
 const FIRST_EVENTS: u32 = 5000;
@@ -35,6 +35,23 @@ pub(crate) struct Ledger {
     details: Details,
     /// By node and by the agent's place in the policy.
     happened: HashMap<(NodeId, usize), Happened>,
+    changed: Changed,
+}
+
+/// Which nodes changed, so that only these are judged again.
+#[derive(Debug, Default)]
+struct Changed {
+    /// Another one for each ledger: numbers begin anew.
+    life: Arc<()>,
+    last: u64,
+    nodes: HashMap<NodeId, u64>,
+}
+
+impl Changed {
+    fn has(&mut self, node: NodeId) {
+        self.last += 1;
+        self.nodes.insert(node, self.last);
+    }
 }
 
 /// The last failed exec and the last death of an agent on a node.
@@ -72,6 +89,7 @@ impl Ledger {
     /// Takes in a change of a fact.
     pub(crate) fn take(&mut self, change: &FactChange) {
         self.details.take(change);
+        self.changed.has(change.node);
     }
 
     /// Forgets facts of a node that is no more.
@@ -80,6 +98,8 @@ impl Ledger {
             self.details.of.remove(&(gone.id, *fact));
         }
         self.happened.retain(|(node, _), _| *node != gone.id);
+        // Those of which nothing was heard have no number. What comes later gets one that is new.
+        self.changed.nodes.remove(&gone.id);
     }
 
     /// Takes in what happened, if it matters to an agent.
@@ -96,6 +116,7 @@ impl Ledger {
             return;
         }
         let words = Words::of(|field| event.text(field), &event.identity.labels);
+        self.changed.has(node);
         let agents = self.mandated.policy.agents.iter().enumerate();
         for (i, _) in agents.filter(|(_, agent)| agent.matches.holds(&words)) {
             let happened = self.happened.entry((node, i)).or_default();
@@ -111,6 +132,16 @@ impl Ledger {
                 *last = Some(event);
             }
         }
+    }
+
+    /// Stands for this ledger, for as long as somebody keeps it.
+    pub(crate) fn life(&self) -> &Arc<()> {
+        &self.changed.life
+    }
+
+    /// Another number whenever something changed of the node.
+    pub(crate) fn stamp(&self, node: NodeId) -> u64 {
+        self.changed.nodes.get(&node).copied().unwrap_or(0)
     }
 
     /// What is known of a fact's container.
@@ -249,6 +280,7 @@ pub(crate) async fn prepare<S: Read>(shared: &Shared<S>, heads: &[Head]) -> Resu
         mandated,
         details,
         happened: HashMap::new(),
+        changed: Changed::default(),
     };
     for (node, event) in read_events(shared.store()).await? {
         ledger.happened(node, &event);

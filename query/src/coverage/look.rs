@@ -1,16 +1,19 @@
 //! A look at all nodes: those that report, and those that should.
 
 use std::borrow::Cow;
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use archtrace_facts::arch::Arch;
-use archtrace_facts::coverage::{Asked, Place, Reports, Row, Seen, Verdict, WaiverNote, judge};
+use archtrace_facts::coverage::{
+    Asked, Place, Reports, Row, Seen, Verdict, WaiverNote, judge, steady_until,
+};
 use archtrace_facts::fleet::{ExpectedNode, ExpectedNodes};
 use archtrace_facts::policy::{Agent, Nodes, Words};
 use archtrace_facts::select::TextField;
 
 use super::digests::Digests;
-use super::ledger::Ledger;
+use super::ledger::{Ledger, WINDOW};
 use crate::live::table::{Node, Table, View};
 
 /// What is looked at.
@@ -18,7 +21,7 @@ use crate::live::table::{Node, Table, View};
 pub(crate) struct Look<'a> {
     pub(crate) table: &'a Table,
     pub(crate) ledger: &'a Ledger,
-    pub(crate) digests: &'a Digests,
+    pub(crate) digests: &'a Arc<Digests>,
     pub(crate) expected: &'a ExpectedNodes,
     pub(crate) now: SystemTime,
 }
@@ -34,7 +37,7 @@ pub(crate) struct On<'a> {
 
 impl<'a> On<'a> {
     /// What is known of its instruction set.
-    fn arch(&self) -> Option<Arch> {
+    pub(crate) fn arch(&self) -> Option<Arch> {
         self.node.map(|node| node.arch)
     }
 
@@ -96,12 +99,12 @@ impl<'a> Look<'a> {
     }
 
     /// Tells how it is on the node with each agent that `wanted` says by its place in the policy, if it has
-    /// to run there.
+    /// to run there; and before which moment it stays so, unless something changes.
     pub(crate) fn judge(
         &self,
         on: On<'a>,
         wanted: impl Fn(usize) -> bool,
-        mut tell: impl FnMut(usize, Verdict<'a>),
+        mut tell: impl FnMut(usize, Verdict<'a>, Option<SystemTime>),
     ) {
         let agents = self.agents().iter().enumerate();
         let here: Vec<_> = agents
@@ -117,10 +120,13 @@ impl<'a> Look<'a> {
                 Some(node) => self.ledger.troubles(node.id, i, self.now).collect(),
                 None => Vec::new(),
             };
-            tell(
-                i,
-                judge(agent, on.asked(), &seen, &troubles, &names, self.now),
-            );
+            let verdict = judge(agent, on.asked(), &seen, &troubles, &names, self.now);
+            let until = steady_until(agent, &seen, &troubles, self.now);
+            let happened = troubles.iter().filter_map(|trouble| trouble.seen.last_seen);
+            let forgotten = happened
+                .map(|at| at + WINDOW + Duration::from_nanos(1))
+                .min();
+            tell(i, verdict, until.into_iter().chain(forgotten).min());
         }
     }
 

@@ -1,35 +1,20 @@
 //! What changed since the last look, for whoever notes since when it is so.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use archtrace_facts::arch::Arch;
 use archtrace_facts::coverage::{Change, Place, Status};
 use archtrace_facts::policy::Nodes;
-use tokio::time::Instant;
 
-use super::look::{Look, On};
-use crate::mandates::Mandated;
-use crate::read::Version;
+use super::judged::Judged;
+use super::look::Look;
 
-/// How often nodes are looked at of which nothing new was heard: what happened becomes old, and waivers expire.
-const LOOK_AT_ALL: Duration = Duration::from_secs(30);
-
-/// What is noted, as far as whoever asks for changes knows; and what of each node was looked at.
+/// What is noted, as far as whoever asks for changes knows.
 #[derive(Debug, Default)]
 pub struct Known {
-    policy: Option<Arc<Mandated>>,
-    all_at: Option<Instant>,
     /// Names of agents, each once: nodes name them by their number.
     agents: Vec<String>,
-    nodes: HashMap<(String, String), OfNode>,
-}
-
-#[derive(Debug, Default)]
-struct OfNode {
-    looked_at: Option<(Version, bool, Arch)>,
-    statuses: Vec<(usize, Status)>,
+    nodes: HashMap<(String, String), Vec<(usize, Status)>>,
 }
 
 impl Known {
@@ -40,7 +25,7 @@ impl Known {
         for (place, status) in noted {
             let agent = known.agent(&place.agent);
             let node = known.nodes.entry((place.cluster, place.node)).or_default();
-            node.statuses.push((agent, status));
+            node.push((agent, status));
         }
         known
     }
@@ -54,35 +39,24 @@ impl Known {
     }
 
     /// What is otherwise than it is noted. It is taken to be noted from now on.
-    pub(crate) fn changes(&mut self, look: &Look<'_>) -> Vec<Change> {
-        let mandated = &look.ledger.mandated;
-        let is_other = |known: &Arc<Mandated>| !Arc::ptr_eq(known, mandated);
-        let is_due = self.all_at.is_none_or(|at| at.elapsed() > LOOK_AT_ALL);
-        let all = is_due || self.policy.as_ref().is_none_or(is_other);
-        if all {
-            (self.policy, self.all_at) = (Some(Arc::clone(mandated)), Some(Instant::now()));
-        }
-        let agents = mandated.policy.agents.iter();
+    pub(crate) fn changes(&mut self, look: &Look<'_>, judged: &mut Judged) -> Vec<Change> {
+        let agents = look.agents().iter();
         let numbers: Vec<_> = agents.map(|agent| self.agent(&agent.name)).collect();
         let mut changes = Vec::new();
         let mut gone = std::mem::take(&mut self.nodes);
-        let nodes = look.nodes(&Nodes::default());
-        for on in nodes {
+        for on in look.nodes(&Nodes::default()) {
             let key = (on.cluster.to_owned(), on.name.to_owned());
-            let mut known = gone.remove(&key).unwrap_or_default();
-            let looked_at = on.node.map(|node| (node.version, node.current, node.arch));
-            if all || known.looked_at != looked_at {
-                let now = statuses(look, on, &numbers);
-                self.compare(&key, &known.statuses, &now, look.now, &mut changes);
-                known = OfNode {
-                    looked_at,
-                    statuses: now,
-                };
+            let known = gone.remove(&key).unwrap_or_default();
+            let statuses = numbers.iter().zip(judged.on(look, on));
+            let now = statuses.filter_map(|(agent, status)| Some((*agent, (*status)?)));
+            let now: Vec<_> = now.collect();
+            if known != now {
+                self.compare(&key, &known, &now, look.now, &mut changes);
             }
-            self.nodes.insert(key, known);
+            self.nodes.insert(key, now);
         }
-        for (key, node) in gone {
-            self.compare(&key, &node.statuses, &[], look.now, &mut changes);
+        for (key, known) in gone {
+            self.compare(&key, &known, &[], look.now, &mut changes);
         }
         changes
     }
@@ -111,17 +85,4 @@ impl Known {
             }
         }
     }
-}
-
-fn statuses(look: &Look<'_>, on: On<'_>, numbers: &[usize]) -> Vec<(usize, Status)> {
-    let mut statuses = Vec::new();
-    look.judge(
-        on,
-        |_| true,
-        |i, verdict| {
-            let number = numbers.get(i).copied();
-            statuses.extend(number.map(|number| (number, verdict.status)));
-        },
-    );
-    statuses
 }

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::table::Table;
 use super::{INTERVAL, Shared, State, Told, Use, growth, settle};
+use crate::coverage::judged::Judged;
 use crate::coverage::ledger;
 use crate::read::{FactChange, Head, NodeId, Read, StoreError, Version};
 use crate::service::alive_since;
@@ -67,6 +68,7 @@ fn clear<S>(shared: &Shared<S>, used: &mut Use) {
     *shared.table.write().unwrap_or_else(PoisonError::into_inner) = Table::default();
     shared.events_known().clear();
     *shared.ledger_mut() = None;
+    *shared.judged() = Judged::default();
     shared.recent.clear();
     shared.state.send_replace(State::Loading);
     used.runs = false;

@@ -76,7 +76,8 @@ pub(super) async fn get<S: Read>(
     let wanted = wanted(request, question, limit)?;
     let shared = query.live.loaded().await?;
     let digests = shared.digests().await.map_err(ask::unavailable)?;
-    // Some 200 ms of work for 10,000 nodes and 12 agents, which others should not wait for.
+    // The first look is some 200 ms of work for 10,000 nodes and 12 agents, and each later one some
+    // milliseconds, which others should not wait for.
     let found = tokio::task::spawn_blocking(move || find(&shared, &digests, &wanted));
     let found = found
         .await
@@ -180,10 +181,15 @@ fn wanted(request: v1::GetCoverageRequest, question: u64, limit: u32) -> Result<
 }
 
 /// Looks at all that is asked for, and keeps one row more than asked for.
-fn find<S: Read>(shared: &Shared<S>, digests: &Digests, wanted: &Wanted) -> Result<Found, Status> {
+fn find<S: Read>(
+    shared: &Shared<S>,
+    digests: &Arc<Digests>,
+    wanted: &Wanted,
+) -> Result<Found, Status> {
     let expected = shared.expected().nodes();
     let (table, ledger) = (shared.table(), shared.ledger());
     let look = look(&table, &ledger, digests, &expected)?;
+    let mut judged = shared.judged();
     let is_wanted: Vec<_> = look
         .agents()
         .iter()
@@ -201,19 +207,21 @@ fn find<S: Read>(shared: &Shared<S>, digests: &Digests, wanted: &Wanted) -> Resu
         .map(|_| ([0_u64; Is::ALL.len()], Vec::new()))
         .collect();
     for (at, on) in nodes.iter().enumerate() {
-        look.judge(*on, is_wanted, |i, verdict| {
-            let Some((totals, places)) = of_agents.get_mut(i) else {
-                return;
+        let statuses = judged.on(&look, *on).iter().enumerate();
+        for ((i, status), (totals, places)) in statuses.zip(&mut of_agents) {
+            let Some(status) = status.filter(|_| is_wanted(i)) else {
+                continue;
             };
-            let status = Is::ALL.iter().position(|status| *status == verdict.status);
-            if let Some(total) = status.and_then(|status| totals.get_mut(status)) {
+            let place = Is::ALL.iter().position(|known| *known == status);
+            if let Some(total) = place.and_then(|place| totals.get_mut(place)) {
                 *total += 1;
             }
-            if wanted.statuses.is_empty() || wanted.statuses.contains(&verdict.status) {
+            if wanted.statuses.is_empty() || wanted.statuses.contains(&status) {
                 places.push(at);
             }
-        });
+        }
     }
+    drop(judged);
     let mut by_name: Vec<_> = look.agents().iter().zip(of_agents).enumerate().collect();
     by_name.sort_by_key(|(_, (agent, _))| &agent.name);
     let (mut rows, mut sums) = (Vec::new(), Vec::new());
@@ -237,7 +245,7 @@ fn find<S: Read>(shared: &Shared<S>, digests: &Digests, wanted: &Wanted) -> Resu
                     )
             };
             if wanted.after.as_ref().is_none_or(is_behind) {
-                let row = |_, verdict| rows.push(look.row(*on, agent, &verdict));
+                let row = |_, verdict, _| rows.push(look.row(*on, agent, &verdict));
                 look.judge(*on, |other| other == i, row);
             }
         }
@@ -257,10 +265,10 @@ fn find<S: Read>(shared: &Shared<S>, digests: &Digests, wanted: &Wanted) -> Resu
     })
 }
 
-fn look<'a>(
+pub(super) fn look<'a>(
     table: &'a Table,
     ledger: &'a Option<Ledger>,
-    digests: &'a Digests,
+    digests: &'a Arc<Digests>,
     expected: &'a ExpectedNodes,
 ) -> Result<Look<'a>, Status> {
     let ledger = ledger.as_ref();
@@ -305,7 +313,8 @@ pub(super) async fn changes<S: Read>(
     let looked = tokio::task::spawn_blocking(move || {
         let expected = shared.expected().nodes();
         let (table, ledger) = (shared.table(), shared.ledger());
-        let changes = known.changes(&look(&table, &ledger, &digests, &expected)?);
+        let look = look(&table, &ledger, &digests, &expected)?;
+        let changes = known.changes(&look, &mut shared.judged());
         Ok((known, changes))
     });
     looked

@@ -11,7 +11,7 @@ use archtrace_facts::coverage::{InForce, Place, Status};
 use archtrace_facts::fact::{Event, EventKind, Fact, FactKey, IllegalInstruction, Mode, Origin};
 use archtrace_facts::fleet::{ExpectedNode, ExpectedNodes};
 use archtrace_facts::identity::{Identity, LastExit};
-use archtrace_facts::policy::{Agent, Match, Nodes, Policy, words};
+use archtrace_facts::policy::{Agent, Match, Nodes, Policy, Waiver, words};
 use archtrace_proto::v1;
 use archtrace_proto::v1::query_server::Query as _;
 use archtrace_query::read::NodeId;

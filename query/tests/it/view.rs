@@ -7,7 +7,7 @@ use archtrace_facts::fact::Mode;
 use archtrace_facts::identity::Identity;
 use archtrace_proto::v1;
 use archtrace_proto::v1::query_server::Query as _;
-use archtrace_query::Query;
+use archtrace_query::{Query, Workload};
 use tonic::{Code, Request, Status};
 
 use super::memory::{Memory, fact, query};
@@ -127,4 +127,49 @@ async fn costs_are_checked_and_refused_by_whoever_keeps_none() {
         assert_eq!(code, Code::InvalidArgument, "{told}");
         assert!(told.contains(part), "{told}");
     }
+}
+
+#[tokio::test]
+async fn native_facts_of_one_workload_are_told_as_they_are() {
+    let store = Arc::new(Memory::default());
+    let node = store.add_node("n1");
+    let identity = |workload: &str, pod: &str| Identity {
+        namespace: "shop".to_owned(),
+        pod: pod.to_owned(),
+        container: "app".to_owned(),
+        image: "reg/app:1".to_owned(),
+        workload: workload.to_owned(),
+        ..Identity::default()
+    };
+    let of = |cgroup: &str, mode, is_resolved| {
+        let mut fact = fact("/app", mode, 3);
+        fact.key.cgroup = cgroup.to_owned();
+        fact.key.path_resolved = is_resolved;
+        fact
+    };
+    let api = "Deployment/api";
+    let resolved = (of("/1", Mode::Native, true), identity(api, "api-1"));
+    let as_given = (of("/2", Mode::Native, false), identity(api, "api-2"));
+    let emulated = (of("/3", Mode::Emulated, true), identity(api, "api-3"));
+    let other = (of("/4", Mode::Native, true), identity("Deployment/web", ""));
+    let expected = [resolved.clone(), as_given.clone()];
+    store.put(node, vec![resolved, as_given, emulated, other]);
+    let query = query(&store, None);
+    let ask = async |cluster: &str, most| {
+        let of = Workload {
+            cluster: cluster.to_owned(),
+            namespace: "shop".to_owned(),
+            name: api.to_owned(),
+        };
+        let answer = query.native_facts(of, most).await;
+        let (facts, are_more) = answer.expect("an answer");
+        let facts = facts.into_iter().map(|fact| (fact.fact, fact.identity));
+        let mut facts: Vec<_> = facts.collect();
+        facts.sort_by(|(a, _), (b, _)| a.key.cgroup.cmp(&b.key.cgroup));
+        (facts, are_more)
+    };
+    assert_eq!(ask("c", 2).await, (expected.to_vec(), false));
+    let (some, are_more) = ask("c", 1).await;
+    assert!(some.len() == 1 && are_more);
+    assert_eq!(ask("d", 2).await, (Vec::new(), false));
 }

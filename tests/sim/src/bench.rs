@@ -2,15 +2,17 @@
 //!
 //! Measurements, not tests: goals that are missed are marked, and nothing fails by them.
 
+mod asking;
+mod pages;
 mod table;
 mod usage;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use archtrace_proto::v1;
 use clap::Parser;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +24,8 @@ use crate::odd::{Odd, Oddity};
 use crate::plan::Plan;
 use crate::query::Client;
 use crate::targets::{Targets, Tls};
+use asking::{Steady, ask};
+use pages::Pages;
 use table::Row;
 use usage::Usage;
 
@@ -77,8 +81,6 @@ const PROBE_PAUSE: Duration = Duration::from_millis(100);
 const RESYNC: Duration = Duration::from_secs(600);
 /// After a resync, until what it left behind (logs of the database, memory) is as it stays.
 const CALM: Duration = Duration::from_secs(3);
-/// Between two rounds of questions: about as often as many people at dashboards ask.
-const QUESTIONS: Duration = Duration::from_millis(100);
 
 /// Measures all sizes, and prints a table.
 ///
@@ -140,11 +142,22 @@ impl Bench<'_> {
                 .to_vec(),
             log: self.directory.join("collector.log"),
         };
+        let policy = pages::policy(self.directory)?;
+        let policy = ["--policy".to_owned(), policy.display().to_string()];
+        config.options.extend(policy);
+        if !self.tls {
+            let web = ["--web-listen", "127.0.0.1:0"].map(str::to_owned);
+            config.options.extend(web);
+        }
         let tls = self
             .tls
             .then(|| self.certificates(&plan, &mut config))
             .transpose()?;
         let collector = Collector::start(&config)?;
+        let page = match self.tls {
+            true => None,
+            false => Some(collector.page(&config.log)?),
+        };
         let scheme = if self.tls { "https" } else { "http" };
         let targets = Targets::new(vec![format!("{scheme}://{}", collector.address())], tls)?;
         let mut fleet = Fleet::new(plan.clone(), self.nodes, targets.clone(), None);
@@ -163,7 +176,9 @@ impl Bench<'_> {
         let again = self.resync(&mut fleet, start).await?;
         tokio::time::sleep(CALM).await;
 
-        let steady = self.steady(&plan, &mut fleet, &targets, &collector).await?;
+        let steady = self
+            .steady(&plan, &mut fleet, &targets, (&collector, page))
+            .await?;
         let status = Client::connect(&targets.reader(0)?).await?.status().await?;
         let usage = Usage::of(collector.pid())?;
         let facts = (self.nodes + PROBES) as u64 * self.args.facts as u64;
@@ -178,6 +193,7 @@ impl Bench<'_> {
             by_arch,
             by_workload,
             by_node,
+            views,
             rate,
             cpu,
         } = steady;
@@ -194,6 +210,8 @@ impl Bench<'_> {
             by_arch: [percentile(&by_arch, 50), percentile(&by_arch, 99)],
             by_workload: [percentile(&by_workload, 50), percentile(&by_workload, 99)],
             by_node: [percentile(&by_node, 50), percentile(&by_node, 99)],
+            views: page
+                .map(|_| views.map(|times| [percentile(&times, 50), percentile(&times, 99)])),
             cpu,
             connected,
             resident: usage.resident,
@@ -218,7 +236,7 @@ impl Bench<'_> {
         plan: &Plan,
         fleet: &mut Fleet,
         targets: &Targets,
-        collector: &Collector,
+        (collector, page): (&Collector, Option<SocketAddr>),
     ) -> Result<Steady> {
         let over = CancellationToken::new();
         let mut probes = JoinSet::new();
@@ -240,7 +258,14 @@ impl Bench<'_> {
                 let runtime = tokio::runtime::Builder::new_current_thread()
                     .enable_all()
                     .build()?;
-                runtime.block_on(async { ask(&mut Client::connect(&reader).await?, &over).await })
+                runtime.block_on(async {
+                    let pages = match page {
+                        Some(page) => Some(Pages::new(page).await?),
+                        None => None,
+                    };
+                    let mut client = Client::connect(&reader).await?;
+                    ask(&mut client, pages.as_ref(), &over).await
+                })
             })
         };
         let own = PROBES as f64 / PROBE_PAUSE.as_secs_f64();
@@ -308,65 +333,4 @@ impl Bench<'_> {
             server_name: None,
         })
     }
-}
-
-/// What was measured at a steady rate.
-#[derive(Debug, Default)]
-struct Steady {
-    commits: Vec<Duration>,
-    emulated: Vec<Duration>,
-    by_arch: Vec<Duration>,
-    by_workload: Vec<Duration>,
-    by_node: Vec<Duration>,
-    /// Updates per second, and processors that the collector kept busy.
-    rate: f64,
-    cpu: f64,
-}
-
-/// Asks one question after the other, and how long each took.
-async fn ask(client: &mut Client, over: &CancellationToken) -> Result<Steady> {
-    use v1::Dimension::{Arch, Mode, Node, Workload};
-    let mut times = Steady::default();
-    while !over.is_cancelled() {
-        let emulated = v1::Filter {
-            modes: vec![v1::ExecutionMode::Emulated.into()],
-            ..v1::Filter::default()
-        };
-        let request = v1::ListFactsRequest {
-            selection: Some(v1::Selection {
-                allow: vec![emulated],
-                ..v1::Selection::default()
-            }),
-            ..v1::ListFactsRequest::default()
-        };
-        let start = Instant::now();
-        client
-            .query()
-            .list_facts(request)
-            .await
-            .context("list emulated facts")?;
-        times.emulated.push(start.elapsed());
-        for (dimensions, times) in [
-            (&[Arch, Mode][..], &mut times.by_arch),
-            (&[Workload], &mut times.by_workload),
-            (&[Node], &mut times.by_node),
-        ] {
-            let request = v1::SummarizeFactsRequest {
-                group_by: dimensions
-                    .iter()
-                    .map(|&dimension| dimension.into())
-                    .collect(),
-                ..v1::SummarizeFactsRequest::default()
-            };
-            let start = Instant::now();
-            client
-                .query()
-                .summarize_facts(request)
-                .await
-                .context("summarize facts")?;
-            times.push(start.elapsed());
-        }
-        tokio::time::sleep(QUESTIONS).await;
-    }
-    Ok(times)
 }

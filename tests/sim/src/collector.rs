@@ -86,6 +86,24 @@ impl Collector {
         self.address
     }
 
+    /// Where its page is, once it said so in its log.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn page(&self, log: &Path) -> Result<SocketAddr> {
+        let deadline = Instant::now() + START;
+        loop {
+            let told = tail(log, 0)?;
+            if let Some(page) = page(&told) {
+                return Ok(page);
+            }
+            if Instant::now() > deadline {
+                bail!("the collector does not say where its page is; it said:\n{told}");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Its process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
@@ -155,4 +173,10 @@ fn address(told: &str) -> Option<SocketAddr> {
     let line = told.lines().find(|line| line.contains("listening"))?;
     let (_, rest) = line.split_once("address=")?;
     rest.split_once(' ')?.0.parse().ok()
+}
+
+/// `the page is at http://127.0.0.1:50080/`, of whoever started last.
+fn page(told: &str) -> Option<SocketAddr> {
+    let (_, rest) = told.rsplit_once("the page is at http://")?;
+    rest.split_once('/')?.0.parse().ok()
 }

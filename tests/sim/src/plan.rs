@@ -12,7 +12,8 @@ use archtrace_facts::image::Image;
 use archtrace_facts::node::{Handler, HookReport, NodeInfo, Preflight};
 
 use crate::random::Random;
-use words::{DAEMON_SETS, HELPERS, PROGRAMS, SERVICES, TEAMS, UNITS};
+pub(crate) use words::{DAEMON_SETS, UNITS};
+use words::{HELPERS, PROGRAMS, SERVICES, TEAMS};
 
 /// A cluster.
 #[derive(Clone, Debug)]

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use archtrace_facts::arch::Arch;
+use archtrace_facts::coverage::{Counts, Outcome};
 use archtrace_facts::fact::Mode;
 use archtrace_facts::fleet::{Coverage, Summary, SummaryRow};
 use archtrace_facts::human::count;
@@ -28,6 +29,8 @@ pub(crate) struct Arrived {
     pub(crate) emulated: Summary,
     /// Of each architecture, nodes that report and nodes that are silent.
     pub(crate) nodes: BTreeMap<Arch, (u64, u64)>,
+    /// How it is with agents that have to run, if there is a policy.
+    pub(crate) agents: Option<Counts>,
 }
 
 #[derive(Template)]
@@ -89,6 +92,7 @@ impl Fleet {
             kinds,
             emulated,
             nodes,
+            agents,
         } = arrived;
         let pods = all.rows.first().map_or(0, |row| row.pods);
         let known = nodes.values().map(|(reporting, silent)| reporting + silent);
@@ -108,7 +112,7 @@ impl Fleet {
         Self {
             frame: Frame::new("Fleet", link::FLEET),
             cover: Cover::new(coverage),
-            tiles: tiles(coverage, pods, modes),
+            tiles: tiles(coverage, pods, modes, agents.as_ref()),
             nodes: nodes.iter().map(of_arch).collect(),
             kinds: kinds.rows.iter().map(|row| kind(row, pods)).collect(),
             worst: worst.into_iter().map(|row| worst_of(row, burnt)).collect(),
@@ -126,7 +130,7 @@ fn total(summary: &Summary, number: fn(&SummaryRow) -> u64) -> u64 {
     numbers.fold(0, u64::saturating_add)
 }
 
-fn tiles(coverage: &Coverage, pods: u64, modes: &Summary) -> Vec<Tile> {
+fn tiles(coverage: &Coverage, pods: u64, modes: &Summary, agents: Option<&Counts>) -> Vec<Tile> {
     let of_mode = |mode: Mode, number: fn(&SummaryRow) -> u64| {
         let mut rows = modes.rows.iter();
         let row = rows.find(|row| row.values.iter().eq([mode.as_str()]));
@@ -139,7 +143,9 @@ fn tiles(coverage: &Coverage, pods: u64, modes: &Summary) -> Vec<Tile> {
         link,
     };
     let emulated = of_mode(Mode::Emulated, |row| row.cpu_ns);
-    vec![
+    let agents = agents.map(|counts| counts.outcome(Outcome::Violated));
+    let agents = agents.map(|count| tile("agents not as required", count, true, link::COVERAGE));
+    let tiles = [
         tile("nodes reporting", coverage.reporting, false, link::NODES),
         tile("nodes stale", coverage.stale, true, link::NODES),
         tile("nodes unknown", coverage.unknown, true, link::NODES),
@@ -168,7 +174,8 @@ fn tiles(coverage: &Coverage, pods: u64, modes: &Summary) -> Vec<Tile> {
             true,
             link::EVENTS,
         ),
-    ]
+    ];
+    tiles.into_iter().chain(agents).collect()
 }
 
 fn kind(row: &SummaryRow, pods: u64) -> Kind {

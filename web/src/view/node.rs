@@ -2,12 +2,14 @@
 
 use std::time::SystemTime;
 
+use archtrace_facts::coverage::Row;
 use archtrace_facts::fact::Mode;
 use archtrace_facts::fleet::{NodeEvent, NodeFact, NodeState, NodeStatus};
 use archtrace_facts::human::{bytes, count};
 use archtrace_facts::node::{Handler, HookReport, Preflight};
 use askama::Template;
 
+use super::covered::CoveredRow;
 use super::{EventRow, Frame, Name, When, cpu, event_rows, if_emulated};
 use crate::link;
 
@@ -65,6 +67,16 @@ fn tier(preflight: &Preflight) -> String {
     }
 }
 
+/// What was answered of one node.
+pub(crate) struct Heard<'a> {
+    pub(crate) facts: &'a [NodeFact],
+    /// Whether there are more.
+    pub(crate) is_cut: bool,
+    pub(crate) events: &'a [NodeEvent],
+    /// Agents that have to run there.
+    pub(crate) agents: &'a [Row],
+}
+
 /// One node.
 #[derive(Template)]
 #[template(path = "node.html")]
@@ -81,6 +93,8 @@ pub(crate) struct NodeView {
     facts: Vec<FactRow>,
     is_cut: bool,
     events: Vec<EventRow>,
+    agents: Vec<CoveredRow>,
+    with_place: bool,
 }
 
 struct HandlerRow {
@@ -102,16 +116,18 @@ struct FactRow {
 }
 
 impl NodeView {
-    pub(crate) fn new(
-        node: &NodeStatus,
-        facts: &[NodeFact],
-        is_cut: bool,
-        events: &[NodeEvent],
-        now: SystemTime,
-    ) -> Self {
+    pub(crate) fn new(node: &NodeStatus, heard: &Heard<'_>, now: SystemTime) -> Self {
+        let Heard {
+            facts,
+            is_cut,
+            events,
+            agents,
+        } = *heard;
         let NodeStatus {
             info, preflight, ..
         } = node;
+        let agents = agents.iter().map(|row| CoveredRow::new(row, now));
+        let agents: Vec<_> = agents.collect();
         let handlers = preflight.handlers.iter().map(|handler| HandlerRow {
             arch: handler
                 .arch
@@ -135,6 +151,8 @@ impl NodeView {
             facts: facts.iter().map(|fact| fact_row(fact, now)).collect(),
             is_cut,
             events: event_rows(events, now),
+            with_place: agents.iter().any(CoveredRow::has_place),
+            agents,
         }
     }
 }

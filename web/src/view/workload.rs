@@ -70,6 +70,7 @@ struct Pod {
     node: Name,
     node_arch: String,
     modes: Vec<Mode>,
+    cpu: String,
     is_current: bool,
     last: When,
 }
@@ -173,25 +174,39 @@ fn binaries(facts: &[NodeFact], now: SystemTime) -> Vec<Binary> {
     rows.collect()
 }
 
+/// What is known of a pod.
+#[derive(Default)]
+struct OfPod {
+    modes: BTreeSet<Mode>,
+    cpu_ns: u64,
+    last: Option<SystemTime>,
+}
+
+/// The worst first, and of these the most expensive.
 fn pods(facts: &[NodeFact], now: SystemTime) -> Vec<Pod> {
-    let mut sums = BTreeMap::<_, (BTreeSet<Mode>, &NodeFact, SystemTime)>::new();
+    let mut sums = BTreeMap::<_, (OfPod, &NodeFact)>::new();
     for fact in facts {
         let place = (&fact.node, &fact.identity.pod);
-        let entry = sums.entry(place);
-        let (modes, _, last) = entry.or_insert((BTreeSet::new(), fact, fact.fact.last_seen));
-        modes.insert(fact.fact.key.mode);
-        *last = fact.fact.last_seen.max(*last);
+        let (sum, _) = sums.entry(place).or_insert((OfPod::default(), fact));
+        sum.modes.insert(fact.fact.key.mode);
+        sum.cpu_ns = sum.cpu_ns.saturating_add(fact.fact.cpu_ns);
+        sum.last = sum.last.max(Some(fact.fact.last_seen));
     }
     let mut rows: Vec<_> = sums.into_iter().collect();
-    rows.sort_by_cached_key(|(_, (modes, _, _))| Reverse(modes.last().copied()));
+    rows.sort_by_cached_key(|(_, (sum, _))| Reverse((sum.modes.last().copied(), sum.cpu_ns)));
     let rows = rows.into_iter().take(ROWS);
-    let rows = rows.map(|((node, pod), (modes, fact, last))| Pod {
+    let rows = rows.map(|((node, pod), (sum, fact))| Pod {
         name: pod.clone(),
         node: Name::node(&fact.cluster, node),
         node_arch: fact.node_arch.to_string(),
-        modes: modes.into_iter().collect(),
+        cpu: if sum.modes.contains(&Mode::Emulated) {
+            cpu(sum.cpu_ns)
+        } else {
+            if_emulated("", String::new())
+        },
+        modes: sum.modes.into_iter().collect(),
         is_current: fact.current,
-        last: When::new(last, now),
+        last: When::new(sum.last.unwrap_or(now), now),
     });
     rows.collect()
 }

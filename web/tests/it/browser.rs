@@ -60,6 +60,10 @@ async fn every_view_can_be_read_in_any_colours_and_width() {
         ("nodes", "/nodes"),
         ("node", &node),
         ("events", "/events"),
+        ("coverage", "/coverage"),
+        ("coverage-arch", "/coverage?by=arch"),
+        ("covered", "/coverage/nodes"),
+        ("covered-agent", "/coverage/nodes?agent=auditd&status=all"),
     ] {
         for (scheme, width) in [
             ("light", 1280),
@@ -148,6 +152,69 @@ async fn a_keyboard_is_enough() {
     browser
         .until("at a workload", "return location.pathname === '/workload'")
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_all_agents_to_one_on_one_node_by_keyboard() {
+    let Some(browser) = Browser::start().await else {
+        return;
+    };
+    let server = Server::start().await;
+    browser.go(&url(&server, "/coverage")).await;
+    let focus = |what: &str| format!("document.querySelector({}).focus()", json!(what));
+    // The worst agent, in the table; then what is to be seen of it, and one of its nodes.
+    browser.run(&focus("tbody th a")).await;
+    browser.press(ENTER).await;
+    let at = |path: &str| format!("return location.pathname === {}", json!(path));
+    let at_one = "return new URLSearchParams(location.search).has('agent')";
+    browser.until("at an agent", at_one).await;
+    let rows = "return document.querySelectorAll('tbody tr').length";
+    let others = browser.run(rows).await.as_u64().expect("a number");
+    browser
+        .run(&focus("nav[aria-label=Status] li:nth-of-type(3) a"))
+        .await;
+    let here = "return document.activeElement.textContent.startsWith('all ')";
+    assert_eq!(browser.run(here).await, json!(true), "all statuses");
+    browser.press(ENTER).await;
+    let all = "return location.search.includes('status=all')";
+    browser.until("at all of its nodes", all).await;
+    let all = browser.run(rows).await.as_u64().expect("a number");
+    assert!(
+        all >= others && all > 1,
+        "{all} of them, {others} not native"
+    );
+    browser.run(&focus("tbody th a")).await;
+    browser.press(ENTER).await;
+    browser.until("at a node", &at("/node")).await;
+    let section = "return document.getElementById('agents').textContent";
+    assert_eq!(
+        browser.run(section).await,
+        json!("Agents that have to run here")
+    );
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_policy_it_is_said_what_to_do() {
+    let Some(browser) = Browser::start().await else {
+        return;
+    };
+    let server = Server::empty().await;
+    for (scheme, width) in [("light", 1280), ("dark", 360)] {
+        browser.resize(width, 800).await;
+        browser.colours(scheme).await;
+        browser.go(&url(&server, "/coverage")).await;
+        browser
+            .picture(&format!("no-policy-{scheme}-{width}"))
+            .await;
+        assert_eq!(browser.run(IS_TOO_WIDE).await, json!(false), "{width}");
+        let text = browser.run("return document.body.innerText").await;
+        let text = text.as_str().expect("text");
+        for expected in ["There is no policy", "--policy", "check-policy"] {
+            assert!(text.contains(expected), "{expected}: {text}");
+        }
+    }
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]

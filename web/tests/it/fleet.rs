@@ -34,6 +34,47 @@ pub(crate) fn node_name(node: usize) -> String {
 /// A name that a container chose, to see what becomes of it.
 pub(crate) const HOSTILE: &str = "/tmp/<script>alert(1)</script>&\"'";
 
+/// Who answers for a waiver, to see what becomes of it.
+pub(crate) const OWNER: &str = "jane <jane@example.com>";
+
+/// Agents that have to run: one in pods that are emulated on some nodes, one that fails on some, one in a version
+/// that is not certified on arm64, and one that is on no node, which is let pass on node 0, and was on node 2.
+pub(crate) fn policy() -> String {
+    let (waived, expired) = (node_name(0), node_name(2));
+    format!(
+        r#"agents:
+  - name: falcon
+    match:
+      executable: "*/service-3"
+  - name: vault-hsm
+    match:
+      executable: "*/hsm-client"
+  - name: shell
+    match:
+      executable: /bin/sh
+    certified:
+      amd64: ["1.*"]
+      arm64: ["1.5"]
+  - name: auditd
+    match:
+      executable: /usr/sbin/auditd
+    nodes:
+      archs: [arm64]
+    waivers:
+      - owner: {OWNER}
+        reason: installed by the next image of the node
+        expires: 2096-05-31
+        nodes:
+          names: ["{waived}"]
+      - owner: joe@example.com
+        reason: was to be installed by then
+        expires: 2024-05-31
+        nodes:
+          names: ["{expired}"]
+"#
+    )
+}
+
 /// Every node reports once; the last one did so an hour ago.
 pub(crate) async fn fill(store: &impl Store, size: Size) {
     let now = SystemTime::now();
@@ -165,6 +206,11 @@ fn of_pod(node: usize, pod: usize) -> Vec<Fact> {
         }
     });
     facts.collect()
+}
+
+/// CPU time of a pod that is emulated.
+pub(crate) fn cpu_ns(node: usize, pod: usize) -> u64 {
+    of_pod(node, pod).iter().map(|fact| fact.cpu_ns).sum()
 }
 
 fn owner(node: usize, pod: usize) -> Owner {

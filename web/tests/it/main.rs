@@ -2,6 +2,7 @@
 
 mod access;
 mod browser;
+mod coverage;
 mod driver;
 mod fleet;
 mod http;

@@ -1,6 +1,9 @@
 //! What pages say, against what is in the store.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use archtrace_facts::human;
 
 use crate::fleet::{self, HOSTILE, node_name};
 use crate::http::{get, page};
@@ -93,8 +96,19 @@ async fn emulated_pods_and_their_cost() {
             "team-{}/service-{service}-7c9f8d5b6-{node:x}x{pod:x}",
             service % 8
         );
-        assert!(words.contains(&name), "{name}: {words}");
+        let cpu = Duration::from_nanos(fleet::cpu_ns(node, pod));
+        let with_cost = format!("{name} {} ", human::duration(cpu));
+        assert!(words.contains(&with_cost), "{with_cost}: {words}");
     }
+    let burnt: u64 = pods_with(3)
+        .into_iter()
+        .map(|(node, pod)| fleet::cpu_ns(node, pod))
+        .sum();
+    // That of the hostile binary is a copy of pod 0's first fact.
+    let hostile = fleet::cpu_ns(0, 0) * u64::from(fleet::service(0, 0) % 10 == 3);
+    let burnt = human::duration(Duration::from_nanos(burnt + hostile));
+    let sum = format!("{burnt} of CPU time so far");
+    assert!(words.contains(&sum), "{sum}: {words}");
     assert!(words.contains("/usr/bin/qemu-x86_64-static"), "{words}");
 }
 
@@ -111,11 +125,21 @@ async fn workloads_the_worst_first() {
     assert!(at("7") < at("3") && at("3") < at("1"), "{words}");
     let link = "/workload?cluster=prod&namespace=team-3&name=Deployment%2Fservice-3";
     let words = page(server.address, link).await.words();
+    // What the worst pod of it burnt.
+    let pods = pods_with(3).into_iter();
+    let pods = pods.filter(|(node, pod)| fleet::service(*node, *pod) == 3);
+    let burnt = pods.map(|(node, pod)| fleet::cpu_ns(node, pod)).max();
+    let cpu = human::duration(Duration::from_nanos(burnt.expect("one is emulated")));
     for expected in [
         "Deployment/service-3 Namespace team-3 , cluster prod",
         "amd64 emulated",
         "/usr/local/bin/service-3 app amd64 emulated /usr/bin/qemu-x86_64-static",
         "arm64 native",
+        // What is native is read from memory; all of it is in order.
+        "/opt/vendor/bin/hsm-client app arm64 native",
+        "/bin/sh app arm64 native",
+        "/usr/local/bin/service-3 app amd64 native",
+        &format!("{cpu} "),
         "emulated by /usr/bin/qemu-x86_64-static",
     ] {
         assert!(words.contains(expected), "{expected}: {words}");

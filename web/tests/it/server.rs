@@ -74,8 +74,11 @@ impl Server {
                 tokens: None,
             }
         });
+        let policy = dir.path().join("policy.yaml");
+        std::fs::write(&policy, fleet::policy()).expect("writes");
         let settings = Settings {
             nodes: Nodes::File(list),
+            policy: is_filled.then_some(policy),
             auth,
             ..Settings::new("sqlite:test".to_owned(), Duration::from_secs(600))
         };

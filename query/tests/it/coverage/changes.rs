@@ -152,3 +152,117 @@ async fn what_changed_is_told_once() {
         [(n1(), uncertified, Some(Status::Native))]
     );
 }
+
+#[tokio::test]
+async fn what_time_alone_changes_is_seen_though_nothing_else_does() {
+    let store = Arc::new(Memory::default());
+    let (one, two) = (add_node(&store, "n1"), add_node(&store, "n2"));
+    // A pod that holds a place for containers that are yet to come, up to two minutes after it was seen first.
+    let first_seen = SystemTime::now() - Duration::from_secs(117);
+    let pause = Identity {
+        container: "pause".to_owned(),
+        ..pod()
+    };
+    let starting = Fact {
+        first_seen,
+        ..native()
+    };
+    store.put(one, vec![(starting, pause)]);
+    store.put(two, vec![(native(), pod())]);
+    let falcon = agent("falcon", namespace("falcon"));
+    let audit = Agent {
+        waivers: vec![Waiver {
+            owner: "sec".to_owned(),
+            reason: "later".to_owned(),
+            expires: SystemTime::now() + Duration::from_secs(3),
+            nodes: Nodes::default(),
+            statuses: Vec::new(),
+        }],
+        ..agent("audit", namespace("audit"))
+    };
+    let (query, _) = with(&store, &[], vec![falcon, audit]);
+    let before = [
+        "audit n1 WAIVED",
+        "audit n2 WAIVED",
+        "falcon n1 MISSING",
+        "falcon n2 NATIVE",
+    ];
+    until(&query, &before).await;
+    let looked = query.coverage_changes(Known::default()).await;
+    let (known, changes) = looked.expect("a look");
+    assert_eq!(changes.len(), 4);
+    let after = [
+        "audit n1 MISSING",
+        "audit n2 MISSING",
+        "falcon n1 FAILING",
+        "falcon n2 NATIVE",
+    ];
+    until(&query, &after).await;
+    let looked = query.coverage_changes(known).await;
+    assert_eq!(looked.expect("a look").1.len(), 3);
+    let tallies = query.tallies().await.expect("an answer");
+    assert_eq!(tallies.agents, ["audit", "falcon"]);
+    let told: Vec<_> = tallies
+        .tallies
+        .iter()
+        .map(|tally| {
+            let counts = tally.counts.iter().filter(|(_, nodes)| *nodes > 0);
+            let counts: Vec<_> = counts
+                .map(|(status, nodes)| format!("{status} {nodes}"))
+                .collect();
+            let arch = tally.arch.map(|arch| arch.to_string());
+            (
+                tally.agent.as_str(),
+                tally.cluster.as_str(),
+                arch,
+                counts.join(", "),
+            )
+        })
+        .collect();
+    let amd64 = || Some("amd64".to_owned());
+    assert_eq!(
+        told,
+        [
+            ("falcon", "c", amd64(), "NATIVE 1, FAILING 1".to_owned()),
+            ("audit", "c", amd64(), "MISSING 2".to_owned()),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn nodes_that_come_and_go_are_judged_each_for_itself() {
+    let store = Arc::new(Memory::default());
+    let one = add_node(&store, "n1");
+    store.put(one, vec![(native(), pod())]);
+    let (query, _) = with(
+        &store,
+        &["n1", "n2", "n3"],
+        vec![agent("falcon", namespace("falcon"))],
+    );
+    let unknown = ["falcon n1 NATIVE", "falcon n2 UNKNOWN", "falcon n3 UNKNOWN"];
+    until(&query, &unknown).await;
+    let two = add_node(&store, "n2");
+    until(
+        &query,
+        &["falcon n1 NATIVE", "falcon n2 MISSING", "falcon n3 UNKNOWN"],
+    )
+    .await;
+    store.put(two, vec![(native(), pod())]);
+    until(
+        &query,
+        &["falcon n1 NATIVE", "falcon n2 NATIVE", "falcon n3 UNKNOWN"],
+    )
+    .await;
+    store.heard(one, SystemTime::UNIX_EPOCH);
+    until(
+        &query,
+        &["falcon n1 STALE", "falcon n2 NATIVE", "falcon n3 UNKNOWN"],
+    )
+    .await;
+    store.heard(one, SystemTime::now() + Duration::from_secs(3600));
+    until(
+        &query,
+        &["falcon n1 NATIVE", "falcon n2 NATIVE", "falcon n3 UNKNOWN"],
+    )
+    .await;
+}

@@ -1,7 +1,7 @@
 //! What nodes run.
 
 /// What a node runs beside pods: unit and binary.
-pub(super) const UNITS: [(&str, &str); 7] = [
+pub(crate) const UNITS: [(&str, &str); 7] = [
     ("system.slice/kubelet.service", "/usr/bin/kubelet"),
     ("system.slice/containerd.service", "/usr/bin/containerd"),
     (
@@ -18,7 +18,7 @@ pub(super) const UNITS: [(&str, &str); 7] = [
 ];
 
 /// DaemonSets: one pod on each node.
-pub(super) const DAEMON_SETS: [(&str, &str, &str); 8] = [
+pub(crate) const DAEMON_SETS: [(&str, &str, &str); 8] = [
     ("kube-system", "kube-proxy", "/usr/local/bin/kube-proxy"),
     ("kube-system", "cilium", "/usr/bin/cilium-agent"),
     ("kube-system", "node-local-dns", "/node-cache"),
