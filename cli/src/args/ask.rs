@@ -11,7 +11,7 @@ use archtrace_facts::fleet::Dimension;
 use archtrace_facts::report::Record;
 use clap::Subcommand;
 
-use super::{Conditions, CostArgs};
+use super::{Conditions, CostArgs, OfNodes};
 use crate::since::Since;
 
 /// What is asked.
@@ -195,12 +195,8 @@ pub(crate) struct CoverageArgs {
         value_delimiter = ','
     )]
     pub(crate) archs: Vec<Arch>,
-    /// Only nodes of these clusters
-    #[arg(long = "cluster", value_name = "NAME", value_delimiter = ',')]
-    pub(crate) clusters: Vec<String>,
-    /// Only these nodes
-    #[arg(long = "node", value_name = "NAME", value_delimiter = ',')]
-    pub(crate) nodes: Vec<String>,
+    #[command(flatten)]
+    pub(crate) of_nodes: OfNodes,
     /// Only rows like this, such as missing
     #[arg(long = "status", value_name = "STATUS", value_delimiter = ',', value_parser = coverage_status)]
     pub(crate) statuses: Vec<Status>,
