@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use archtrace_facts::coverage::InForce;
-use archtrace_facts::fact::{Fact, FactId, Mode};
+use archtrace_facts::fact::{FactId, Mode};
 use archtrace_facts::fleet::{
     FleetImage, NodeEvent, NodeFact, NodeState, NodeStatus, ServerStatus,
 };

@@ -1,6 +1,6 @@
 //! The questions, asked by gRPC: what each row of the answer should be shown as.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use archtrace_proto::v1;
 use archtrace_proto::v1::query_client::QueryClient;
@@ -27,8 +27,13 @@ macro_rules! ask {
     }};
 }
 
-fn text(text: impl ToString) -> Told {
-    Told::Text(text.to_string())
+fn text(text: impl Into<String>) -> Told {
+    Told::Text(text.into())
+}
+
+fn time(time: Option<impl TryInto<SystemTime>>) -> Told {
+    let time = time.map(|time| time.try_into().ok().expect("a time"));
+    Told::Time(time)
 }
 
 fn word(name: &str, prefix: &str) -> Told {
@@ -48,7 +53,7 @@ fn of_fact(told: v1::NodeFact, emulator: bool) -> Vec<Told> {
         if emulator { text(key.emulator) } else { mode },
         Told::Number(fact.count),
         Told::Number(fact.processes),
-        Told::Time(fact.last_seen),
+        time(fact.last_seen),
         Told::Nanos(fact.cpu_nanoseconds),
     ]
 }
@@ -87,20 +92,24 @@ pub(super) fn events(asker: &mut Asker) -> Rows {
         Some(v1::node_event::Record::Event(event)) => {
             let kind = word(event.kind().as_str_name(), "EVENT_KIND_");
             let key = event.key.expect("always");
-            let (pid, comm, time) = (text(event.pid), text(event.comm), Told::Time(event.time));
+            let (pid, comm, at) = (
+                text(event.pid.to_string()),
+                text(event.comm),
+                time(event.time),
+            );
             let (binary, arch) = (text(key.binary), text(key.arch));
-            vec![text(told.node), kind, comm, binary, arch, time, pid]
+            vec![text(told.node), kind, comm, binary, arch, at, pid]
         }
         Some(v1::node_event::Record::Loss(loss)) => {
             let nothing = || text("");
-            let time = Told::Time(loss.until);
+            let at = time(loss.until);
             vec![
                 text(told.node),
                 text("loss"),
                 nothing(),
                 nothing(),
                 nothing(),
-                time,
+                at,
                 nothing(),
             ]
         }
@@ -119,7 +128,7 @@ pub(super) fn findings(asker: &mut Asker) -> Rows {
             text(told.arch),
             Told::Number(told.nodes),
             Told::Number(told.processes),
-            Told::Time(told.last_seen),
+            time(told.last_seen),
         ]
     };
     findings.into_iter().map(row).collect()
@@ -132,7 +141,7 @@ pub(super) fn images(asker: &mut Asker) -> Rows {
         vec![
             text(&image.names[0]),
             text(image.arch),
-            Told::Time(told.last_seen),
+            time(told.last_seen),
         ]
     };
     images.into_iter().map(row).collect()
@@ -196,11 +205,10 @@ pub(super) fn status(asker: &mut Asker) -> Rows {
         Told::Number(told.failed_facts),
         Told::Number(told.events),
         Told::Number(told.unexplained_gap),
-        Told::Time(told.started_at),
+        time(told.started_at),
         Told::Number(policy.agents),
         text(policy.source),
-        Told::Time(policy.loaded_at),
-        Told::Bytes(told.store_bytes),
+        time(policy.loaded_at),
     ]]
 }
 
@@ -231,12 +239,17 @@ pub(super) fn cost(asker: &mut Asker) -> Rows {
         let bill = row.bill.expect("there are prices");
         let machines = bill.machine_time.expect("always");
         let machines = Duration::try_from(machines).expect("a time").as_nanos();
+        let machines = match bill.cost {
+            Some(_) => Told::Nanos(u64::try_from(machines).expect("some hours")),
+            // Nothing has a price.
+            None => Told::Money(None),
+        };
         vec![
             text(namespace),
             text(workload),
             Told::Nanos(row.cpu_nanoseconds),
             Told::Nanos(row.avoidable_cpu_nanoseconds.expect("there is a slowdown")),
-            Told::Nanos(u64::try_from(machines).expect("some hours")),
+            machines,
             Told::Nanos(bill.unpriced_cpu_nanoseconds),
             Told::Money(bill.cost),
             Told::Money(bill.avoidable_cost),
@@ -257,7 +270,7 @@ pub(super) fn coverage(asker: &mut Asker) -> Rows {
             text(told.workload),
             text(told.binary),
             text(told.image),
-            Told::Time(told.seen),
+            time(told.seen),
             text(told.reason),
         ]
     };
@@ -334,7 +347,7 @@ pub(super) fn died(asker: &mut Asker) -> Rows {
             text(key.binary),
             text(key.arch),
             mode,
-            Told::Time(event.time),
+            time(event.time),
         ]
     };
     verified(asker).died.into_iter().map(row).collect()

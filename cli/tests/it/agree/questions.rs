@@ -170,7 +170,6 @@ pub(super) const QUESTIONS: [Question; 14] = [
             ("policy agents", "/policy/agents"),
             ("policy", "/policy/source"),
             ("", "/policy/loaded_at"),
-            ("", "/store_bytes"),
         ],
         ..ROWS
     },

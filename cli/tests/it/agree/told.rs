@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use archtrace_facts::human::{bytes, count, duration, seconds, utc};
+use archtrace_facts::human::{count, duration, seconds, utc};
 use archtrace_proto::v1;
 use serde_json::Value;
 
@@ -11,10 +11,9 @@ use serde_json::Value;
 pub(super) enum Told {
     Text(String),
     Number(u64),
-    Bytes(u64),
     Nanos(u64),
     Money(Option<v1::Money>),
-    Time(Option<prost_types::Timestamp>),
+    Time(Option<SystemTime>),
 }
 
 impl Told {
@@ -23,7 +22,7 @@ impl Told {
         let is_number = |number: f64| value.as_f64() == Some(number);
         match self {
             Self::Text(text) => value.as_str().unwrap_or_default() == text,
-            Self::Number(number) | Self::Bytes(number) => match value {
+            Self::Number(number) => match value {
                 Value::Array(values) => values.len() as u64 == *number,
                 value => value.as_u64() == Some(*number),
             },
@@ -34,10 +33,7 @@ impl Told {
                 is_number(text.parse().expect("a number"))
             }
             Self::Time(None) => value.is_null(),
-            Self::Time(Some(time)) => {
-                let time = SystemTime::try_from(*time).expect("a time");
-                value.as_str() == Some(&*utc(time))
-            }
+            Self::Time(Some(time)) => value.as_str() == Some(&*utc(*time)),
         }
     }
 
@@ -46,7 +42,6 @@ impl Told {
         Some(match self {
             Self::Text(text) => text.clone(),
             Self::Number(number) => count(*number),
-            Self::Bytes(number) => bytes(*number),
             Self::Nanos(nanos) => duration(Duration::from_nanos(*nanos)),
             Self::Money(None) => String::new(),
             Self::Money(Some(money)) => {
