@@ -7,13 +7,14 @@ mod told;
 
 use archtrace_collector::fleet::Nodes;
 use archtrace_facts::arch::Arch::{Amd64, Arm64};
-use archtrace_facts::fact::{EventKind, IllegalInstruction, Mode, Origin};
+use archtrace_facts::fact::{EventKind, Mode};
 use serde_json::Value;
 
 use self::ask::Asker;
 use self::cells::{Table, cell};
 use self::questions::{QUESTIONS, Question, Shape};
 use super::cost::{PRICES, wait_for_machine};
+use super::records::instruction;
 use super::support::fleet::{arm64, container};
 use super::support::{Collector, Setup, event, key};
 
@@ -33,24 +34,12 @@ fn fleet() -> (Collector, tempfile::TempDir) {
     let dir = tempfile::tempdir().expect("a directory");
     let nodes = dir.path().join("nodes");
     std::fs::write(&nodes, "n1 type=m7g.large\nn2\nn9\n").expect("writes");
-    let instruction = IllegalInstruction {
-        origin: Origin::Cpu,
-        code: 2,
-        sender: None,
-        address: 0x1234,
-        bytes: vec![0x62, 0xf1],
-        mnemonic: Some("vpaddd".to_owned()),
-        extension: Some("AVX512F".to_owned()),
-        cpu_has: Some(false),
-        module: None,
-        offset: None,
-    };
     let worker = key("/bin/worker", Amd64, Mode::Native);
     let death = event(
         EventKind::IllegalInstruction,
         worker,
         0,
-        Some(instruction),
+        Some(instruction()),
         0,
     );
     let collector = Collector::new(Setup {

@@ -8,6 +8,7 @@ use archtrace_facts::fact::{EventKind, FactKey, Mode};
 use serde_json::Value;
 
 use super::program::{end, spawn, start};
+use super::records::instruction;
 use super::support::fleet::{Container, Node, arm64, container};
 use super::support::{Collector, Setup, ago, archtrace, event, key};
 
@@ -147,7 +148,13 @@ fn what_died_of_an_instruction_is_named() {
         cgroup: pod.cgroup(),
         ..key("/web", Arm64, Mode::Native)
     };
-    let died = event(EventKind::IllegalInstruction, key, 0, None, 1);
+    let died = event(
+        EventKind::IllegalInstruction,
+        key,
+        0,
+        Some(instruction()),
+        1,
+    );
     collector.report(&Node {
         records: vec![died],
         ..arm64("n3", vec![pod])

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use archtrace_facts::fact::{Event, EventKind, Mode};
+use archtrace_facts::fact::{Event, EventKind, IllegalInstruction, Mode, Origin};
 use archtrace_facts::identity::Identity;
 use archtrace_proto::v1;
 use archtrace_proto::v1::query_server::Query as _;
@@ -81,7 +81,18 @@ fn death(at: SystemTime) -> Event {
         key: fact("/app", Mode::Native, 1).key,
         errno: 0,
         count: 1,
-        instruction: None,
+        instruction: Some(IllegalInstruction {
+            origin: Origin::Cpu,
+            code: 2,
+            sender: None,
+            address: 0,
+            bytes: Vec::new(),
+            mnemonic: None,
+            extension: None,
+            cpu_has: None,
+            module: None,
+            offset: None,
+        }),
     }
 }
 
