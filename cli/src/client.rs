@@ -7,6 +7,7 @@ mod pages;
 mod streams;
 mod tags;
 mod trouble;
+mod verify;
 
 pub(crate) use agents::Agents;
 pub(crate) use connect::Peer;
@@ -16,7 +17,7 @@ pub(crate) use tags::Tags;
 
 use std::time::{Duration, SystemTime};
 
-use archtrace_facts::cost::{Cost, CostDimension};
+use archtrace_facts::cost::{Cost, CostDimension, Pricing, Slowdown};
 use archtrace_facts::fleet::{
     Coverage, Dimension, FleetFinding, FleetImage, NodeEvent, NodeFact, NodeStatus, ServerStatus,
     Summary,
@@ -70,6 +71,7 @@ pub(crate) struct CostQuestion<'a> {
     pub(crate) nodes: &'a [String],
     pub(crate) namespaces: &'a [String],
     pub(crate) workloads: &'a [String],
+    pub(crate) pricing: &'a Pricing,
 }
 
 impl Client {
@@ -213,6 +215,7 @@ impl Client {
             nodes,
             namespaces,
             workloads,
+            pricing: Pricing { prices, slowdown },
         } = question;
         let by = by.iter().map(|by| v1::CostDimension::from(*by).into());
         let request = self.request(v1::GetCostRequest {
@@ -224,6 +227,8 @@ impl Client {
             namespaces: namespaces.to_vec(),
             workloads: workloads.to_vec(),
             max_rows: limit.unwrap_or_default().into(),
+            prices: prices.as_ref().map(Into::into),
+            slowdown_thousandths: slowdown.map(Slowdown::thousandths).unwrap_or_default(),
         });
         let mut query = self.query.clone();
         let mut answer = self.answer(query.get_cost(request)).await?;

@@ -4,13 +4,16 @@ mod agents;
 mod cost;
 mod found;
 mod matrix;
+mod money;
 mod select;
 mod stream;
 mod summary;
 mod tags;
+mod verify;
 
 pub use agents::decode_totals;
 pub use cost::decode_cost_dimensions;
+pub use money::decode_pricing;
 pub use stream::{decode_event_update, decode_fact_update};
 pub use summary::decode_dimensions;
 
@@ -22,7 +25,7 @@ use archtrace_facts::report::Record;
 
 use super::image::{from_count, to_count};
 use super::{
-    ConvertError, each, from_duration, required, some_time, to_duration, to_text, to_texts,
+    ConvertError, each, from_duration, required, some, some_time, to_duration, to_text, to_texts,
     to_time, to_word, unknown,
 };
 use crate::v1;
@@ -268,6 +271,7 @@ impl From<&ServerStatus> for v1::GetServerStatusResponse {
             authenticated,
             coverage,
             refusals,
+            policy,
         } = value;
         let refusal = |(reason, count): &(String, u64)| v1::RefusalCount {
             reason: reason.clone(),
@@ -290,6 +294,7 @@ impl From<&ServerStatus> for v1::GetServerStatusResponse {
             authenticated: *authenticated,
             coverage: Some(coverage.into()),
             refusals: refusals.iter().map(refusal).collect(),
+            policy: policy.as_ref().map(Into::into),
         }
     }
 }
@@ -319,6 +324,7 @@ impl TryFrom<v1::GetServerStatusResponse> for ServerStatus {
             refusals: each("refusals", value.refusals, |refusal| {
                 Ok((to_text("reason", refusal.reason)?, refusal.count))
             })?,
+            policy: some("policy", value.policy)?,
         })
     }
 }

@@ -17,6 +17,7 @@ use crate::coverage::digests::Digests;
 use crate::coverage::ledger::Ledger;
 use crate::coverage::look::Look;
 use crate::coverage::standing::Known;
+use crate::findings::recent::Recent;
 use crate::live::Shared;
 use crate::live::table::Table;
 use crate::mandates::Mandates;
@@ -76,9 +77,11 @@ pub(super) async fn get<S: Read>(
     let wanted = wanted(request, question, limit)?;
     let shared = query.live.loaded().await?;
     let digests = shared.digests().await.map_err(ask::unavailable)?;
+    let recent = shared.recent(query.alive_since()).await;
+    let recent = recent.map_err(ask::unavailable)?;
     // The first look is some 200 ms of work for 10,000 nodes and 12 agents, and each later one some
     // milliseconds, which others should not wait for.
-    let found = tokio::task::spawn_blocking(move || find(&shared, &digests, &wanted));
+    let found = tokio::task::spawn_blocking(move || find(&shared, &digests, &recent, &wanted));
     let found = found
         .await
         .map_err(|error| Status::internal(format!("the look failed: {error}")))??;
@@ -115,6 +118,8 @@ pub(super) async fn for_matrix<S: Read>(
     }
     let shared = query.live.loaded().await?;
     let digests = shared.digests().await.map_err(ask::unavailable)?;
+    let recent = shared.recent(query.alive_since()).await;
+    let recent = recent.map_err(ask::unavailable)?;
     let not_native = Is::ALL.iter().filter(|status| **status != Is::Native);
     let wanted = Wanted {
         agents: Vec::new(),
@@ -127,7 +132,7 @@ pub(super) async fn for_matrix<S: Read>(
         limit: EXAMPLES,
     };
     let rows = tokio::task::spawn_blocking(move || {
-        let found = find(&shared, &digests, &wanted)?;
+        let found = find(&shared, &digests, &recent, &wanted)?;
         Ok(matrix::mandated(
             arch,
             &found.agents,
@@ -184,11 +189,12 @@ fn wanted(request: v1::GetCoverageRequest, question: u64, limit: u32) -> Result<
 fn find<S: Read>(
     shared: &Shared<S>,
     digests: &Arc<Digests>,
+    recent: &Recent,
     wanted: &Wanted,
 ) -> Result<Found, Status> {
     let expected = shared.expected().nodes();
     let (table, ledger) = (shared.table(), shared.ledger());
-    let look = look(&table, &ledger, digests, &expected)?;
+    let look = look(&table, &ledger, digests, recent, &expected)?;
     let mut judged = shared.judged();
     let is_wanted: Vec<_> = look
         .agents()
@@ -269,6 +275,7 @@ pub(super) fn look<'a>(
     table: &'a Table,
     ledger: &'a Option<Ledger>,
     digests: &'a Arc<Digests>,
+    recent: &'a Recent,
     expected: &'a ExpectedNodes,
 ) -> Result<Look<'a>, Status> {
     let ledger = ledger.as_ref();
@@ -277,6 +284,7 @@ pub(super) fn look<'a>(
         table,
         ledger,
         digests,
+        recent,
         expected,
         now: SystemTime::now(),
     })
@@ -310,10 +318,12 @@ pub(super) async fn changes<S: Read>(
     }
     let shared = query.live.loaded().await?;
     let digests = shared.digests().await.map_err(ask::unavailable)?;
+    let recent = shared.recent(query.alive_since()).await;
+    let recent = recent.map_err(ask::unavailable)?;
     let looked = tokio::task::spawn_blocking(move || {
         let expected = shared.expected().nodes();
         let (table, ledger) = (shared.table(), shared.ledger());
-        let look = look(&table, &ledger, &digests, &expected)?;
+        let look = look(&table, &ledger, &digests, &recent, &expected)?;
         let changes = known.changes(&look, &mut shared.judged());
         Ok((known, changes))
     });

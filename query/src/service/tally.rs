@@ -36,10 +36,12 @@ impl<S: Read> Query<S> {
         };
         let shared = self.inner.live.loaded().await?;
         let digests = shared.digests().await.map_err(ask::unavailable)?;
+        let recent = shared.recent(self.inner.alive_since()).await;
+        let recent = recent.map_err(ask::unavailable)?;
         let counted = tokio::task::spawn_blocking(move || {
             let expected = shared.expected().nodes();
             let (table, ledger) = (shared.table(), shared.ledger());
-            let look = look(&table, &ledger, &digests, &expected)?;
+            let look = look(&table, &ledger, &digests, &recent, &expected)?;
             let mut judged = shared.judged();
             let has_machines = !expected.machines.is_empty();
             // By agent, in the order of the policy, of each kind of node.

@@ -6,4 +6,5 @@ mod growth;
 mod matrix;
 mod memory;
 mod tags;
+mod verify;
 mod view;
