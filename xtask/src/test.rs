@@ -10,7 +10,8 @@ use crate::binaries::{self, cargo};
 use crate::checklist::{self, Column};
 use crate::vm::{self, Arch, Cases};
 use crate::{
-    apt, browser, containerd, emulator, paths, postgres, progress, promtool, proto, setup, tree,
+    apt, browser, containerd, emulator, image, paths, postgres, progress, promtool, proto, setup,
+    tree,
 };
 
 const EXAMPLES: &str = "\
@@ -69,6 +70,8 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     }
     if !no_vm {
         machines(&mut outcomes, &mut columns);
+        // Of the programs that the machines had.
+        step(&mut outcomes, "images", image::check);
     }
     if outcomes.iter().all(|outcome| outcome.passed) {
         step(&mut outcomes, "docs/checklist.md", || {

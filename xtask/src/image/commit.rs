@@ -65,3 +65,44 @@ fn git(root: &Path, arguments: &[&str]) -> Result<String> {
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_commit_is_what_was_committed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let run = |arguments: &[&str]| {
+            let status = Command::new("git")
+                .args(["-c", "user.name=A", "-c", "user.email=a@example.org"])
+                .args(["-c", "commit.gpgsign=false"])
+                .args(arguments)
+                .env("GIT_COMMITTER_DATE", "2026-01-02T03:04:05+01:00")
+                .current_dir(dir.path())
+                .status();
+            assert!(status.expect("git").success(), "git {arguments:?}");
+        };
+        let error = Commit::of(dir.path()).expect_err("no repository");
+        assert!(
+            error.to_string().contains("make them in a clone"),
+            "{error}"
+        );
+        run(&["init", "--quiet"]);
+        fs::write(dir.path().join("file"), "").expect("writes");
+        run(&["add", "file"]);
+        run(&["commit", "--quiet", "--message", "x"]);
+        let commit = Commit::of(dir.path()).expect("a commit");
+        assert_eq!(
+            commit.created().ok().as_deref(),
+            Some("2026-01-02T02:04:05Z")
+        );
+        assert_eq!(commit.revision(), commit.id);
+        assert_eq!(commit.id.len(), 40);
+        fs::write(dir.path().join("file"), "changed").expect("writes");
+        let commit = Commit::of(dir.path()).expect("a commit");
+        assert_eq!(commit.revision(), format!("{}-dirty", commit.id));
+    }
+}

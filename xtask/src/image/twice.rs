@@ -8,14 +8,18 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use super::build::{self, Place};
 use super::commit::Commit;
+use super::size;
 use crate::vm::Arch;
 use crate::{paths, progress};
 
-/// Builds `package` for `arch` here and, of the same commit, elsewhere; compares.
+/// What is built: of all programs the one with most that could differ, eBPF programs and C code.
+const PACKAGE: &str = "archtrace-agent";
+
+/// Builds the agent for `arch` here and, of the same commit, elsewhere; compares.
 ///
 /// # Errors
 /// If a build fails, or if the programs differ; says where, and keeps both.
-pub(super) fn check(package: &str, program: &str, arch: Arch) -> Result<()> {
+pub(super) fn check(arch: Arch) -> Result<()> {
     let commit = Commit::of(paths::root())?;
     ensure!(
         !commit.dirty,
@@ -26,7 +30,7 @@ pub(super) fn check(package: &str, program: &str, arch: Arch) -> Result<()> {
         source: paths::root(),
         target: &target,
     };
-    let one = build::build(here, package, arch, commit.time)?.join(program);
+    let one = build::build(here, PACKAGE, arch, commit.time)?.join(PACKAGE);
     let work = tempfile::Builder::new()
         .prefix("archtrace-twice-")
         .tempdir()?;
@@ -40,20 +44,22 @@ pub(super) fn check(package: &str, program: &str, arch: Arch) -> Result<()> {
         source: &source,
         target: &target,
     };
-    let two = build::build(elsewhere, package, arch, commit.time)?.join(program);
+    let two = build::build(elsewhere, PACKAGE, arch, commit.time)?.join(PACKAGE);
     match difference(&one, &two)? {
         None => {
             println!(
-                "{program} for {} is the same from two places: sha256:{}",
+                "{PACKAGE} for {} is the same from two places: sha256:{}, {} in {}",
                 arch.as_str(),
-                build::digest(&one)?
+                build::digest(&one)?,
+                size::mib(fs::metadata(&one)?.len()),
+                one.display()
             );
             Ok(())
         }
         Some(what) => {
             let kept = work.keep();
             bail!(
-                "{program} for {} differs: {what}. The second is kept in {}; diffoscope compares it with {}",
+                "{PACKAGE} for {} differs: {what}. The second is kept in {}; diffoscope compares it with {}",
                 arch.as_str(),
                 kept.display(),
                 one.display()
