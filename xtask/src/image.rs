@@ -15,6 +15,7 @@ mod program;
 mod provenance;
 mod recipe;
 mod sbom;
+mod schema;
 mod size;
 mod twice;
 mod verify;

@@ -16,7 +16,7 @@ use super::job::Job;
 use super::layout::Image;
 use super::packages::{Features, Known};
 use super::recipe::{self, Recipe};
-use super::sha256;
+use super::{schema, sha256};
 use crate::vm::Arch;
 use crate::{apt, binaries, emulator, paths, progress};
 
@@ -67,6 +67,13 @@ pub(crate) fn check() -> Result<()> {
     umask(before);
     again?;
     same(&one, &two)?;
+    let sboms = files(&one, &one)?.into_keys();
+    let sboms: Vec<_> = sboms
+        .filter(|path| path.to_string_lossy().ends_with(".cdx.json"))
+        .map(|path| one.join(path))
+        .collect();
+    ensure!(sboms.len() == recipe::ALL.len() * ARCHES.len(), "there are {} SBOMs", sboms.len());
+    schema::check(&sboms)?;
     let archtrace = programs[host.as_str()].join("archtrace");
     for (recipe, image) in recipe::ALL.iter().zip(&images) {
         let layout = one.join(recipe.name);
@@ -224,10 +231,14 @@ fn run(recipe: &Recipe, arch: Arch, host: Arch, root: &Path) -> Result<()> {
     }
     line.push(inside);
     let is_root = nix::unistd::geteuid().is_root();
+    // In full, since $PATH is cleared too.
+    let chroot = paths::program("chroot").unwrap_or_else(|| "/usr/sbin/chroot".into());
     let start = |arguments: &[&str]| {
         let mut command;
         if is_root {
-            command = Command::new("chroot");
+            command = Command::new(&chroot);
+            // As the image says.
+            command.arg(format!("--userspec={0}:{0}", recipe.user));
             command.arg(root).args(&line);
         } else {
             let at = |path: &String| root.join(path.trim_start_matches('/'));
