@@ -14,6 +14,9 @@ use std::process::Command;
 const TARGET: &str = "bpfel-unknown-none";
 const PROGRAMS: &str = "archtrace-programs";
 
+/// Between flags in `CARGO_ENCODED_RUSTFLAGS` (cargo's reference, Environment Variables).
+const SEPARATOR: &str = "\x1f";
+
 fn main() {
     println!("cargo:rerun-if-changed=../agent-ebpf");
     for variable in ["ARCHTRACE_BPF_RUSTC", "PATH"] {
@@ -47,6 +50,10 @@ fn build() -> Result<(), String> {
             cargo
         }
     };
+    let arch = format!("--cfg=bpf_target_arch=\"{arch}\"");
+    let flags = ["-Clinker=bpf-linker", "-Clink-arg=--btf", "-Cdebuginfo=2"];
+    let flags = flags.into_iter().map(str::to_owned).chain([arch]);
+    let flags: Vec<_> = flags.chain(remapped_paths()).collect();
     cargo
         .args([
             "--package",
@@ -58,16 +65,7 @@ fn build() -> Result<(), String> {
         ])
         .args(["--release", "--target", TARGET, "--target-dir"])
         .arg(&target_dir)
-        .env(
-            "CARGO_ENCODED_RUSTFLAGS",
-            [
-                "-Clinker=bpf-linker",
-                "-Clink-arg=--btf",
-                "-Cdebuginfo=2",
-                &format!("--cfg=bpf_target_arch=\"{arch}\""),
-            ]
-            .join("\x1f"),
-        )
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join(SEPARATOR))
         .env_remove("RUSTC_WRAPPER")
         .env_remove("RUSTC_WORKSPACE_WRAPPER")
         .current_dir(Path::new(&variable("CARGO_MANIFEST_DIR")?).join("../agent-ebpf"));
@@ -85,6 +83,14 @@ fn build() -> Result<(), String> {
     std::fs::copy(&object, &copy).map_err(|error| format!("{}: {error}", object.display()))?;
     strip_dwarf(&copy);
     Ok(())
+}
+
+/// What the agent is told to call directories, for the object too: BTF names the files of lines.
+fn remapped_paths() -> Vec<String> {
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let flags = flags.split(SEPARATOR);
+    let remaps = flags.filter(|flag| flag.starts_with("--remap-path-prefix="));
+    remaps.map(str::to_owned).collect()
 }
 
 /// DWARF is nine tenths of the object, and only BTF is used. Where no llvm-objcopy is found the

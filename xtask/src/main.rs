@@ -13,6 +13,7 @@ mod cpio;
 mod demo;
 mod emulator;
 mod fuzz;
+mod image;
 mod kernel;
 mod paths;
 mod postgres;
@@ -57,6 +58,8 @@ enum Task {
     Test(test::Args),
     /// Boots real kernels and runs the test cases there
     Vm(vm::Args),
+    /// Makes images of the programs for amd64 and arm64
+    Image(image::Args),
     /// Checks the protocol: lint, and what would break those who speak it
     Proto(proto::Args),
     /// Feeds the parsers of foreign data with what nobody thought of
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
         Task::Run(args) => run::main(&args),
         Task::Test(args) => test::main(&args),
         Task::Vm(args) => vm::main(&args),
+        Task::Image(args) => image::main(&args),
         Task::Proto(args) => proto::main(&args),
         Task::Fuzz(args) => fuzz::main(&args),
         Task::Bench(args) => bench::main(&args),

@@ -46,14 +46,23 @@ pub(crate) fn tools() -> Result<PathBuf> {
     Ok(cache()?.join("tools"))
 }
 
+/// Where cargo keeps what it downloads and installs.
+///
+/// # Errors
+/// If neither `$CARGO_HOME` nor `$HOME` is set.
+pub(crate) fn cargo_home() -> Result<PathBuf> {
+    env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")))
+        .context("cargo's directory is not known: set CARGO_HOME")
+}
+
 /// The first file called `name` in `$PATH`, in cargo's directory of installed programs, or among
 /// the tools of these tasks.
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home = home.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
     env::split_paths(&path)
-        .chain(home.map(|home| home.join("bin")))
+        .chain(cargo_home().ok().map(|home| home.join("bin")))
         .chain(tools().ok().map(|tools| tools.join("bin")))
         .map(|dir| dir.join(name))
         .find(|file| file.is_file())

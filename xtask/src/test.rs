@@ -10,8 +10,7 @@ use crate::binaries::{self, cargo};
 use crate::checklist::{self, Column};
 use crate::vm::{self, Arch, Cases};
 use crate::{
-    apt, browser, containerd, emulator, paths, postgres, progress, promtool, proto, registry,
-    setup, tree,
+    apt, browser, containerd, emulator, image, paths, postgres, progress, promtool, proto, registry, setup, tree,
 };
 
 const EXAMPLES: &str = "\
@@ -70,6 +69,8 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     }
     if !no_vm {
         machines(&mut outcomes, &mut columns);
+        // Of the programs that the machines had.
+        step(&mut outcomes, "images", image::check);
     }
     if outcomes.iter().all(|outcome| outcome.passed) {
         step(&mut outcomes, "docs/checklist.md", || {

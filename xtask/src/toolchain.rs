@@ -36,29 +36,87 @@ pub(crate) fn nightly_has_source() -> bool {
 /// # Errors
 /// If a standard library for `arch` is neither there nor to be had.
 pub(crate) fn static_build(arch: Arch) -> Result<Vec<(String, String)>> {
-    let target = arch.target();
-    let upper = target.to_ascii_uppercase().replace('-', "_");
-    let lower = target.replace('-', "_");
-    let mut flags = "-Ctarget-feature=+crt-static".to_owned();
-    let mut environment = Vec::new();
-    if Arch::host() != Some(arch) {
-        let prefix = match arch {
-            Arch::Amd64 => "x86_64-linux-gnu-",
-            Arch::Arm64 => "aarch64-linux-gnu-",
-        };
-        environment.push((format!("CC_{lower}"), format!("{prefix}gcc")));
-        environment.push((format!("AR_{lower}"), format!("{prefix}ar")));
-        environment.push((
-            format!("CARGO_TARGET_{upper}_LINKER"),
-            format!("{prefix}gcc"),
-        ));
-        if !rustup_has(target) {
-            environment.push(("RUSTC".to_owned(), DEBIAN_RUSTC.to_owned()));
-            flags = format!("--sysroot {} {flags}", sysroot(arch)?.display());
-        }
-    }
-    environment.push((format!("CARGO_TARGET_{upper}_RUSTFLAGS"), flags));
+    let Static {
+        mut environment,
+        flags,
+    } = Static::of(arch)?;
+    let upper = arch.target().to_ascii_uppercase().replace('-', "_");
+    environment.push((format!("CARGO_TARGET_{upper}_RUSTFLAGS"), flags.join(" ")));
     Ok(environment)
+}
+
+/// What makes programs static.
+pub(crate) struct Static {
+    /// Of cargo, without the flags.
+    pub(crate) environment: Vec<(String, String)>,
+    /// Of rustc.
+    pub(crate) flags: Vec<String>,
+}
+
+impl Static {
+    /// For `arch`.
+    ///
+    /// # Errors
+    /// See [`static_build`].
+    pub(crate) fn of(arch: Arch) -> Result<Self> {
+        let target = arch.target();
+        let upper = target.to_ascii_uppercase().replace('-', "_");
+        let lower = target.replace('-', "_");
+        let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned()];
+        let mut environment = Vec::new();
+        if Arch::host() != Some(arch) {
+            let prefix = prefix(arch);
+            environment.push((format!("CC_{lower}"), format!("{prefix}gcc")));
+            environment.push((format!("AR_{lower}"), format!("{prefix}ar")));
+            environment.push((
+                format!("CARGO_TARGET_{upper}_LINKER"),
+                format!("{prefix}gcc"),
+            ));
+            if !rustup_has(target) {
+                environment.push(("RUSTC".to_owned(), DEBIAN_RUSTC.to_owned()));
+                let sysroot = sysroot(arch)?.display().to_string();
+                flags.splice(0..0, ["--sysroot".to_owned(), sysroot]);
+            }
+        }
+        Ok(Self { environment, flags })
+    }
+
+    /// The compiler.
+    pub(crate) fn rustc(&self) -> String {
+        self.variable("RUSTC").unwrap_or("rustc").to_owned()
+    }
+
+    fn variable(&self, name: &str) -> Option<&str> {
+        let found = self.environment.iter().find(|(set, _)| set == name);
+        found.map(|(_, value)| &**value)
+    }
+}
+
+/// Where the source of the standard library would be, and what the library calls it; `None` of a compiler
+/// that was built from no commit.
+///
+/// # Errors
+/// If there is no compiler for `arch`.
+pub(crate) fn library_source(arch: Arch) -> Result<Option<(PathBuf, String)>> {
+    let rustc = Static::of(arch)?.rustc();
+    let about = output(Command::new(&rustc).arg("-vV")).context("rustc does not say what it is")?;
+    let commit = about
+        .lines()
+        .find_map(|line| line.strip_prefix("commit-hash: "));
+    let sysroot = output(Command::new(&rustc).args(["--print", "sysroot"]));
+    let sysroot = sysroot.context("rustc does not say where its library is")?;
+    let source = Path::new(&sysroot).join("lib/rustlib/src/rust");
+    Ok(commit
+        .filter(|commit| *commit != "unknown")
+        .map(|commit| (source, format!("/rustc/{commit}"))))
+}
+
+/// What the names of programs that compile for another machine, `arch`, begin with.
+fn prefix(arch: Arch) -> &'static str {
+    match arch {
+        Arch::Amd64 => "x86_64-linux-gnu-",
+        Arch::Arm64 => "aarch64-linux-gnu-",
+    }
 }
 
 /// Debian's standard library for another architecture, unpacked but not installed.
