@@ -10,7 +10,8 @@ use crate::binaries::{self, cargo};
 use crate::checklist::{self, Column};
 use crate::vm::{self, Arch, Cases};
 use crate::{
-    apt, browser, containerd, emulator, paths, postgres, progress, promtool, proto, setup, tree,
+    apt, browser, chart, containerd, emulator, paths, postgres, progress, promtool, proto, setup,
+    tree,
 };
 
 const EXAMPLES: &str = "\
@@ -112,7 +113,7 @@ fn checks(outcomes: &mut Vec<Outcome>) {
         ("documentation", "cargo doc --workspace --no-deps --locked"),
         (
             "unit and property tests",
-            "cargo test --workspace --exclude archtrace-e2e --locked",
+            "cargo test --workspace --exclude archtrace-e2e --exclude archtrace-chart --locked",
         ),
     ];
     for (title, line) in rows {
@@ -123,6 +124,7 @@ fn checks(outcomes: &mut Vec<Outcome>) {
         });
     }
     step(outcomes, "the protocol", proto::check);
+    step(outcomes, "the chart", chart::check);
     step(outcomes, "alert rules", promtool::check);
     // What is known of the dependencies changes without this source changing.
     let known = progress::during("ask for advisories", || {
