@@ -123,9 +123,14 @@ imagePullSecrets:
 {{- if or (eq .Values.collector.store.kind "sqlite") (include "archtrace.hasExports" .) }}true{{ end -}}
 {{- end }}
 
+{{- /* Whether the collector needs rights in the cluster. */ -}}
+{{- define "archtrace.hasRole" -}}
+{{- if or (eq .Values.collector.nodes.from "kubernetes") .Values.collector.kubernetes.pods .Values.collector.kubernetes.events }}true{{ end -}}
+{{- end }}
+
 {{- /* Whether the collector asks the API server anything. */ -}}
 {{- define "archtrace.asksKubernetes" -}}
-{{- if or (eq .Values.collector.nodes.from "kubernetes") (and (include "archtrace.hasTokens" .) (hasPrefix "https://kubernetes.default" .Values.auth.tokens.jwks)) }}true{{ end -}}
+{{- if or (include "archtrace.hasRole" .) (and (include "archtrace.hasTokens" .) (hasPrefix "https://kubernetes.default" .Values.auth.tokens.jwks)) }}true{{ end -}}
 {{- end }}
 
 {{- /* What no schema says, because it is about several values. */ -}}

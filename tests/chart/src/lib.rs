@@ -16,7 +16,8 @@ pub const VARIABLE: &str = "ARCHTRACE_CHART_PYTHON";
 /// Versions of Kubernetes whose schemas hold: the oldest that the chart is for, and the newest that is known.
 pub const KUBERNETES: [&str; 2] = ["1.30", "1.37"];
 
-const SCRIPT: &str = include_str!("tools.py");
+/// One program: the one defines what the other uses.
+const SCRIPT: &str = concat!(include_str!("cluster.py"), "\n\n", include_str!("tools.py"));
 
 /// A path of the repository.
 #[must_use]
@@ -130,6 +131,26 @@ impl Tools {
     ) -> Result<Rendered, String> {
         let request =
             json!({ "do": "render", "values": values, "name": name, "namespace": namespace });
+        self.rendered(request)
+    }
+
+    /// What an installation, or an upgrade, would make in a cluster that has `secret`.
+    ///
+    /// # Errors
+    /// What Helm says against it.
+    pub fn install(
+        &mut self,
+        values: &str,
+        name: &str,
+        namespace: &str,
+        secret: &Value,
+    ) -> Result<Rendered, String> {
+        let request = json!({ "do": "install", "values": values, "name": name, "namespace": namespace,
+            "secret": secret });
+        self.rendered(request)
+    }
+
+    fn rendered(&mut self, request: Value) -> Result<Rendered, String> {
         let told = self.ask(request);
         if let Some(refused) = told["refused"].as_str() {
             return Err(refused.to_owned());

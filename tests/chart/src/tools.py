@@ -14,7 +14,7 @@ import tempfile
 
 import kubernetes_validate
 import yaml
-from helm_python import Chart, HelmError, lint, package
+from helm_python import Chart, Config, HelmError, lint, package
 
 MODELS = {
     "monitoring.coreos.com/v1": "cloudcoil.models.prometheus_operator.v1",
@@ -35,6 +35,16 @@ def render(chart, values, name, namespace):
     files = {path: text for path, text in sorted(files.items()) if path.endswith(".yaml")}
     objects = [one for text in files.values() for one in yaml.safe_load_all(text) if one]
     return {"objects": objects, "files": files, "notes": "".join(notes)}
+
+
+def install(chart, values, name, namespace, secret):
+    """What would be installed where there is this Secret."""
+    with cluster(secret) as kubeconfig:
+        with Config(kubeconfig_content=kubeconfig, namespace=namespace, storage_driver="memory") as config:
+            values = yaml.safe_load(values) or {}
+            release = config.install(packed(chart), name, values, namespace=namespace, dry_run="server")
+    objects = [one for one in yaml.safe_load_all(release["manifest"]) if one]
+    return {"objects": objects, "files": {}, "notes": ""}
 
 
 def validate(thing, versions):
@@ -87,6 +97,8 @@ def answer(request):
             return lint(chart, strict=True)
         case "render":
             return render(chart, request["values"], request["name"], request["namespace"])
+        case "install":
+            return install(chart, request["values"], request["name"], request["namespace"], request["secret"])
         case "validate":
             return validate(request["object"], request["versions"])
         case "read":

@@ -106,6 +106,12 @@ spec:
         {{- if and .Values.clusterName (eq $collector.nodes.from "kubernetes") }}
         - --nodes-cluster={{ .Values.clusterName }}
         {{- end }}
+        {{- if $collector.kubernetes.pods }}
+        - --kubernetes-pods
+        {{- end }}
+        {{- if $collector.kubernetes.events }}
+        - --kubernetes-events
+        {{- end }}
         {{- if $hasPolicy }}
         - --policy=/etc/archtrace/policy/policy.yaml
         {{- end }}

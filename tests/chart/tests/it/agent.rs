@@ -1,6 +1,8 @@
 //! What agents may do on a node: what they need, and nothing else.
 
-use archtrace_chart::with;
+use std::fs;
+
+use archtrace_chart::{path, with};
 use serde_json::{Value, json};
 
 use super::matrix::matrix;
@@ -169,4 +171,50 @@ fn tokens_are_for_the_collector() {
             );
         }
     });
+}
+
+/// The stricter profile of seccomp lets agents load programs, and nobody alter a process, a mount or the kernel.
+#[test]
+fn the_profile_forbids_what_alters() {
+    let profile = fs::read_to_string(path("deploy/chart/files/seccomp.json")).expect("is read");
+    let profile: Value = serde_json::from_str(&profile).expect("JSON");
+    assert_eq!(profile["defaultAction"], "SCMP_ACT_ERRNO");
+    let rules = profile["syscalls"].as_array().expect("rules");
+    let [rule] = rules.as_slice() else {
+        panic!("one rule: {rules:?}")
+    };
+    assert_eq!(rule["action"], "SCMP_ACT_ALLOW");
+    let names = rule["names"].as_array().expect("names");
+    let is_allowed = |name: &str| names.iter().any(|known| known == name);
+    for name in [
+        "bpf",
+        "perf_event_open",
+        "openat2",
+        "memfd_create",
+        "execve",
+        "epoll_pwait",
+    ] {
+        assert!(is_allowed(name), "{name}");
+    }
+    for name in [
+        "ptrace",
+        "process_vm_readv",
+        "process_vm_writev",
+        "mount",
+        "umount2",
+        "unshare",
+        "setns",
+        "pivot_root",
+        "chroot",
+        "init_module",
+        "finit_module",
+        "delete_module",
+        "kexec_load",
+        "keyctl",
+        "reboot",
+        "setuid",
+        "chown",
+    ] {
+        assert!(!is_allowed(name), "{name}");
+    }
 }

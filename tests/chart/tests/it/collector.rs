@@ -75,6 +75,36 @@ fn a_collector_may_list_nodes_only_where_it_does() {
     });
 }
 
+/// Each of what else it asks has its own rules, and its own option.
+#[test]
+fn rules_come_with_what_needs_them() {
+    let rule = |group: &str, resource: &str, verbs: [&str; 2]| json!({ "apiGroups": [group], "resources": [resource], "verbs": verbs });
+    let pods = [("", "pods"), ("apps", "replicasets"), ("batch", "jobs")];
+    let pods = pods.map(|(group, resource)| rule(group, resource, ["list", "watch"]));
+    let events = [rule("", "events", ["create", "patch"])];
+    with(|tools| {
+        for (values, rules, option) in [
+            ("pods: true", &pods[..], "--kubernetes-pods"),
+            ("events: true", &events[..], "--kubernetes-events"),
+        ] {
+            let values =
+                format!("collector: {{ nodes: {{ from: seen }}, kubernetes: {{ {values} }} }}");
+            let rendered = tools
+                .render(&values, "archtrace", "archtrace")
+                .expect("renders");
+            let role = rendered.of_kind("ClusterRole").next().expect("a role");
+            assert_eq!(role["rules"], json!(rules), "{values}");
+            let pod = &rendered.pod("collector").expect("a collector")["spec"];
+            let arguments = pod["containers"][0]["args"].as_array().expect("arguments");
+            let asks = arguments.iter().filter_map(Value::as_str);
+            let asks: Vec<_> = asks
+                .filter(|argument| argument.starts_with("--kubernetes"))
+                .collect();
+            assert_eq!(asks, [option]);
+        }
+    });
+}
+
 /// The key of the certificate is mounted by the collector and by nobody else.
 #[test]
 fn only_collectors_have_the_key() {

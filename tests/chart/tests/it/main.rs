@@ -3,9 +3,11 @@
 
 mod agent;
 mod collector;
+mod krew;
 mod manifest;
 mod matrix;
 mod monitoring;
 mod programs;
 mod refused;
+mod tls;
 mod whole;
