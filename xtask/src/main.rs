@@ -7,6 +7,7 @@ mod apt;
 mod bench;
 mod binaries;
 mod browser;
+mod chart;
 mod checklist;
 mod containerd;
 mod cpio;
@@ -62,6 +63,8 @@ enum Task {
     Image(image::Args),
     /// Checks the protocol: lint, and what would break those who speak it
     Proto(proto::Args),
+    /// Checks the Helm chart, by Helm, against schemas and the programs
+    Chart(chart::Args),
     /// Feeds the parsers of foreign data with what nobody thought of
     Fuzz(fuzz::Args),
     /// Measures what the agent costs, or the collector
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
         Task::Vm(args) => vm::main(&args),
         Task::Image(args) => image::main(&args),
         Task::Proto(args) => proto::main(&args),
+        Task::Chart(args) => chart::main(&args),
         Task::Fuzz(args) => fuzz::main(&args),
         Task::Bench(args) => bench::main(&args),
         Task::ScanBench(args) => tree::main(&args),

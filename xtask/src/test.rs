@@ -10,7 +10,7 @@ use crate::binaries::{self, cargo};
 use crate::checklist::{self, Column};
 use crate::vm::{self, Arch, Cases};
 use crate::{
-    apt, browser, containerd, emulator, image, paths, postgres, progress, promtool, proto, registry, setup, tree,
+    apt, browser, chart, containerd, emulator, image, paths, postgres, progress, promtool, proto, registry, setup, tree,
 };
 
 const EXAMPLES: &str = "\
@@ -121,7 +121,7 @@ fn checks(outcomes: &mut Vec<Outcome>) {
         ("documentation", "cargo doc --workspace --no-deps --locked"),
         (
             "unit and property tests",
-            "cargo test --workspace --exclude archtrace-e2e --locked",
+            "cargo test --workspace --exclude archtrace-e2e --exclude archtrace-chart --locked",
         ),
     ];
     for (title, line) in rows {
@@ -132,6 +132,7 @@ fn checks(outcomes: &mut Vec<Outcome>) {
         });
     }
     step(outcomes, "the protocol", proto::check);
+    step(outcomes, "the chart", chart::check);
     step(outcomes, "alert rules", promtool::check);
     // What is known of the dependencies changes without this source changing.
     let known = progress::during("ask for advisories", || {
