@@ -19,6 +19,7 @@ mod preflight;
 mod restarts;
 mod sigill;
 mod storm;
+mod story;
 
 use std::fmt;
 use std::time::Instant;
@@ -169,6 +170,7 @@ pub const PODS: &[Case] = &[
     everywhere("pods_named_later", &[], pods::later),
     everywhere("pods_many", &[], pods::many),
     everywhere("pods_short_lived", &[31], pods::short_lived),
+    everywhere("story_paykit", &[], story::paykit),
 ];
 
 /// Runs those of `all` whose name contains `filter`, prints a line for each, and returns how many

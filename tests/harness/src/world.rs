@@ -65,9 +65,11 @@ pub struct World {
     agent: Option<Running>,
     collector: Option<Running>,
     kubelet: Option<Kubelet>,
-    _handler: Handler,
+    handler: Handler,
     _registry: Mount,
     dir: TempDir,
+    /// What the collector is started with besides.
+    collector_arguments: Vec<String>,
 }
 
 impl World {
@@ -92,9 +94,10 @@ impl World {
             agent: None,
             collector: None,
             kubelet: None,
-            _handler: handler,
+            handler,
             _registry: registry,
             dir,
+            collector_arguments: Vec::new(),
         };
         world.start_collector()?;
         if let Some(runtime) = &world.config.runtime {
@@ -127,6 +130,12 @@ impl World {
     #[must_use]
     pub fn foreign(&self) -> Isa {
         self.native.foreign()
+    }
+
+    /// What has programs of [`World::foreign`] run here.
+    #[must_use]
+    pub fn handler(&self) -> &Handler {
+        &self.handler
     }
 
     /// The interpreter as it is registered.
@@ -172,6 +181,12 @@ impl World {
         }
     }
 
+    /// One of the programs: `archtrace`, `archtrace-agent` or `archtrace-collector`.
+    #[must_use]
+    pub fn program_file(&self, name: &str) -> PathBuf {
+        self.config.programs.join(name)
+    }
+
     fn socket(&self) -> PathBuf {
         self.dir().join("run/agent.sock")
     }
@@ -208,6 +223,7 @@ impl World {
         let store = format!("sqlite:{}", self.dir().join("store.db").display());
         let mut command = Command::new(self.config.programs.join("archtrace-collector"));
         command.args(["--listen", &self.listen.to_string(), "--store", &store]);
+        command.args(&self.collector_arguments);
         let mut running = Running::start("collector", &mut command, Some(&self.log("collector")))?;
         let client = self.client();
         eventually(START, || {
@@ -249,6 +265,16 @@ impl World {
         })?;
         self.agent = Some(running);
         Ok(())
+    }
+
+    /// Starts the collector again on the same store, with `arguments` besides.
+    ///
+    /// # Errors
+    /// If it does not run, or is not ready in time.
+    pub fn set_collector(&mut self, arguments: &[String]) -> Result<()> {
+        self.kill_collector()?;
+        self.collector_arguments = arguments.to_vec();
+        self.start_collector()
     }
 
     /// Ends the collector with SIGKILL.

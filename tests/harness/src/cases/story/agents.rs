@@ -1,0 +1,108 @@
+//! What policy mandates on the node.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use super::fleet::{Fleet, Placed, Waiver};
+use super::told;
+use crate::world::{NODE, World};
+
+const EDR: [&str; 3] = ["coverage", "--agent", "edr"];
+const OBSERVER: [&str; 3] = ["coverage", "--agent", "observer"];
+const EVERY: [&str; 1] = ["coverage"];
+
+/// One is emulated, and one does not start. What is less on this kernel, if something is.
+pub(super) fn week_one(world: &World, fleet: &Fleet) -> Result<Option<&'static str>> {
+    let edr = |status: &str, waived: Option<&str>, waiver: Value| {
+        let emulator = world.emulator().display();
+        let reason = format!(
+            "{} program under {emulator}, 1 process",
+            fleet.foreign.as_str()
+        );
+        json!([{
+            "status": status, "waived_status": waived, "waiver": waiver, "reason": reason,
+            "agent": "edr", "node": NODE, "node_arch": fleet.native.as_str(),
+            "workload": "DaemonSet/falcon-sensor", "namespace": "falcon-system",
+            "pod": fleet.edr.pod.name, "binary": "/opt/falcon/sensor", "image": fleet.edr.image.name,
+        }])
+    };
+    told(world, &EDR, 5, &edr("EMULATED", None, Value::Null))?;
+    let less = failing(world, fleet)?;
+
+    fleet.policy(Waiver::Holds, Waiver::Holds)?;
+    let waived = edr(
+        "WAIVED",
+        Some("EMULATED"),
+        waiver("2200-02-01T00:00:00Z", false),
+    );
+    told(world, &EDR, 0, &waived)?;
+    let both = json!([
+        {"agent": "edr", "status": "WAIVED"},
+        {"agent": "observer", "status": "WAIVED", "waived_status": "FAILING"},
+    ]);
+    told(world, &EVERY, 0, &both)?;
+
+    fleet.policy(Waiver::Expired, Waiver::Holds)?;
+    let expired = edr("EMULATED", None, waiver("2001-02-01T00:00:00Z", true));
+    told(world, &EDR, 5, &expired)?;
+    told(
+        world,
+        &EVERY,
+        5,
+        &json!([{"status": "EMULATED"}, {"status": "WAIVED"}]),
+    )?;
+    Ok(less)
+}
+
+fn failing(world: &World, fleet: &Fleet) -> Result<Option<&'static str>> {
+    let Placed { pod, image, .. } = &fleet.observer;
+    let row = json!({
+        "agent": "observer", "status": "FAILING", "waived_status": null, "waiver": null,
+        "node": NODE, "workload": "DaemonSet/observer", "namespace": "monitoring", "pod": pod.name,
+    });
+    let mut row = row;
+    let less = if world.sees_headers()? {
+        let reason = format!(
+            "exec format error: foreign_elf, {} file",
+            fleet.foreign.as_str()
+        );
+        row["reason"] = reason.into();
+        row["binary"] = "/bin/observer".into();
+        row["image"] = image.name.clone().into();
+        None
+    } else {
+        Some(
+            "an agent that does not start is failing, but not which architecture its file is for: the file is gone with its container",
+        )
+    };
+    told(world, &OBSERVER, 5, &json!([row]))?;
+    Ok(less)
+}
+
+/// The vendor's build for this architecture runs natively; the certified one is fine too.
+pub(super) fn week_two(world: &World, fleet: &mut Fleet) -> Result<()> {
+    let row = |fleet: &Fleet, status: &str, reason: String| {
+        json!([
+            {
+                "agent": "edr", "status": status, "reason": reason, "pod": fleet.edr.pod.name,
+                "image": fleet.edr.image.name,
+            },
+            {
+                "agent": "observer", "status": "WAIVED", "waived_status": "FAILING",
+                "waiver": waiver("2200-02-01T00:00:00Z", false),
+            },
+        ])
+    };
+    let reason = format!("tag 7.17.0 is not certified for {}", fleet.native.as_str());
+    told(world, &EVERY, 5, &row(fleet, "UNCERTIFIED", reason))?;
+    fleet.certified(world)?;
+    let reason = "runs natively, certified as tag 7.18.*".to_owned();
+    told(world, &EVERY, 0, &row(fleet, "NATIVE", reason))
+}
+
+fn waiver(expires: &str, expired: bool) -> Value {
+    json!({
+        "owner": "jane@paykit.example", "reason": "the vendor was asked",
+        "expires": expires, "expired": expired,
+    })
+}
