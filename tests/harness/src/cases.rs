@@ -5,6 +5,7 @@ mod around;
 mod binfmt;
 mod counts;
 mod cpu;
+mod credentials;
 mod crowd;
 mod direct;
 mod failures;
@@ -127,6 +128,7 @@ pub const ALL: &[Case] = &[
     everywhere("local_answers", &[], local::answers),
     everywhere("restart_collector", &[], restarts::collector),
     everywhere("restart_agent", &[32, 35], restarts::agent),
+    everywhere("credentials_and_spool", &[], credentials::and_spool),
     // Leaves the maps full, of native binaries and of foreign ones.
     Case {
         name: "crowd_of_pods",

@@ -16,6 +16,8 @@ pub struct Client {
     pub server: String,
     /// The agent's socket, to ask that instead.
     pub socket: Option<PathBuf>,
+    /// Options besides, such as credentials.
+    pub arguments: Vec<String>,
 }
 
 /// The fields of a fact that the cases look at.
@@ -183,7 +185,8 @@ impl Client {
         let mut command = Command::new(&self.program);
         command
             .args(arguments)
-            .args(["-o", "json", "--server", &self.server]);
+            .args(["-o", "json", "--server", &self.server])
+            .args(&self.arguments);
         if let Some(socket) = &self.socket {
             command.arg("--socket").arg(socket);
         }
