@@ -38,7 +38,7 @@ pub(super) fn paykit(world: &mut World) -> Result<Outcome> {
 
     fleet.week_two(world)?;
     service::week_two(world, &fleet).context("the service in week two")?;
-    agents::week_two(world, &mut fleet).context("agents in week two")?;
+    agents::week_two(world, &fleet).context("agents in week two")?;
     canary::week_two(world, &fleet).context("the canary in week two")?;
     service::moves(world, &fleet).context("the matrix in week two")?;
     canary::silence(world, &fleet).context("a node that is silent")?;

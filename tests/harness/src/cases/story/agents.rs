@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::fleet::{Fleet, Placed, Waiver};
+use super::fleet::{Fleet, MANDATED, Placed, Policy, Waiver};
 use super::told;
 use crate::world::{NODE, World};
 
@@ -29,7 +29,11 @@ pub(super) fn week_one(world: &World, fleet: &Fleet) -> Result<Option<&'static s
     told(world, &EDR, 5, &edr("EMULATED", None, Value::Null))?;
     let less = failing(world, fleet)?;
 
-    fleet.policy(Waiver::Holds, Waiver::Holds)?;
+    fleet.policy(Policy {
+        edr: Waiver::Holds,
+        observer: Waiver::Holds,
+        ..MANDATED
+    })?;
     let waived = edr(
         "WAIVED",
         Some("EMULATED"),
@@ -42,7 +46,11 @@ pub(super) fn week_one(world: &World, fleet: &Fleet) -> Result<Option<&'static s
     ]);
     told(world, &EVERY, 0, &both)?;
 
-    fleet.policy(Waiver::Expired, Waiver::Holds)?;
+    fleet.policy(Policy {
+        edr: Waiver::Expired,
+        observer: Waiver::Holds,
+        ..MANDATED
+    })?;
     let expired = edr("EMULATED", None, waiver("2001-02-01T00:00:00Z", true));
     told(world, &EDR, 5, &expired)?;
     told(
@@ -79,9 +87,9 @@ fn failing(world: &World, fleet: &Fleet) -> Result<Option<&'static str>> {
     Ok(less)
 }
 
-/// The vendor's build for this architecture runs natively; the certified one is fine too.
-pub(super) fn week_two(world: &World, fleet: &mut Fleet) -> Result<()> {
-    let row = |fleet: &Fleet, status: &str, reason: String| {
+/// The vendor's build for this architecture runs natively, and is fine as soon as security says so.
+pub(super) fn week_two(world: &World, fleet: &Fleet) -> Result<()> {
+    let row = |status: &str, reason: String| {
         json!([
             {
                 "agent": "edr", "status": status, "reason": reason, "pod": fleet.edr.pod.name,
@@ -93,11 +101,15 @@ pub(super) fn week_two(world: &World, fleet: &mut Fleet) -> Result<()> {
             },
         ])
     };
-    let reason = format!("tag 7.17.0 is not certified for {}", fleet.native.as_str());
-    told(world, &EVERY, 5, &row(fleet, "UNCERTIFIED", reason))?;
-    fleet.certified(world)?;
-    let reason = "runs natively, certified as tag 7.18.*".to_owned();
-    told(world, &EVERY, 0, &row(fleet, "NATIVE", reason))
+    let reason = format!("tag 7.18.2 is not certified for {}", fleet.native.as_str());
+    told(world, &EVERY, 5, &row("UNCERTIFIED", reason))?;
+    fleet.policy(Policy {
+        certified: "7.18.2",
+        observer: Waiver::Holds,
+        ..MANDATED
+    })?;
+    let reason = "runs natively, certified as tag 7.18.2".to_owned();
+    told(world, &EVERY, 0, &row("NATIVE", reason))
 }
 
 fn waiver(expires: &str, expired: bool) -> Value {

@@ -8,7 +8,7 @@ use super::fleet::{Fleet, SILENT};
 use super::told;
 use crate::world::{NODE, World};
 
-/// How often the question differs from one to the next.
+/// The question, with how many pods there should be if that is said.
 fn verify<'a>(fleet: &Fleet, pods: Option<&'a str>) -> Vec<&'a str> {
     let mut arguments = vec![
         "verify",
@@ -93,7 +93,7 @@ pub(super) fn silence(world: &mut World, fleet: &Fleet) -> Result<()> {
     // It hangs: what it told before is no answer.
     world.agent()?.signal(Signal::SIGSTOP)?;
     let stale = json!([{
-        "verdict": "unknown", "pods": 0,
+        "verdict": "unknown", "pods": 1, "native_pods": 1,
         "doubts": [{"doubt": "too_few_pods"}, {"doubt": "stale_node"}],
         "coverage": {"reporting": 0, "stale": 1, "stale_nodes": [NODE]},
     }]);

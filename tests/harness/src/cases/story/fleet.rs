@@ -1,7 +1,7 @@
 //! What runs on the node, and what people have written down: a policy, a list of nodes, prices.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
@@ -51,7 +51,7 @@ pub(super) struct Fleet {
     dir: PathBuf,
 }
 
-/// Who answers for it, if somebody does.
+/// Who answers for what is not as it has to be, if somebody does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Waiver {
     None,
@@ -59,13 +59,29 @@ pub(super) enum Waiver {
     Holds,
 }
 
+/// What policy says of the two agents.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Policy {
+    /// The certified version of the EDR.
+    pub(super) certified: &'static str,
+    pub(super) edr: Waiver,
+    pub(super) observer: Waiver,
+}
+
+/// What security has signed off in week one.
+pub(super) const MANDATED: Policy = Policy {
+    certified: "7.16.*",
+    edr: Waiver::None,
+    observer: Waiver::None,
+};
+
 impl Fleet {
     /// Writes the files, starts the collector with them, and the pods.
     pub(super) fn week_one(world: &mut World) -> Result<Self> {
         let dir = world.dir().join("story");
         fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
         let (native, foreign) = (world.native(), world.foreign());
-        write_policy(&dir, native, Waiver::None, Waiver::None)?;
+        write_policy(&dir, native, MANDATED)?;
         write_nodes(&dir, &[])?;
         let file = |name: &str| dir.join(name).display().to_string();
         let arguments = [
@@ -86,7 +102,7 @@ impl Fleet {
             kubelet,
             kubelet.pod_of(&CANARY)?,
             "payments-api",
-            service(native, foreign, &[foreign], "1"),
+            service(native, &[foreign], "1"),
         )?;
         let sidecar = run(
             kubelet,
@@ -123,12 +139,15 @@ impl Fleet {
         for pod in [&self.edr.pod, &self.canary.pod, &self.ledger.pod] {
             kubelet.remove(pod)?;
         }
-        self.policy(Waiver::None, Waiver::Holds)?;
+        self.policy(Policy {
+            observer: Waiver::Holds,
+            ..MANDATED
+        })?;
         self.canary = run(
             kubelet,
             kubelet.pod_of(&CANARY)?,
             "payments-api",
-            service(native, foreign, &[foreign, native], "2"),
+            service(native, &[foreign, native], "2"),
         )?;
         self.sidecar = run(
             kubelet,
@@ -136,25 +155,12 @@ impl Fleet {
             "envoy",
             envoy(native, native, "1.31"),
         )?;
-        // What the vendor has for this architecture is not what security has certified.
+        // What the vendor has for this architecture is two versions ahead of what is certified.
         self.edr = run(
             kubelet,
             kubelet.pod_of(&SENSOR)?,
             "falcon-sensor",
-            sensor(native, "7.17.0"),
-        )?;
-        Ok(())
-    }
-
-    /// The version of the mandated agent that is certified.
-    pub(super) fn certified(&mut self, world: &World) -> Result<()> {
-        let kubelet = world.kubelet()?;
-        kubelet.remove(&self.edr.pod)?;
-        self.edr = run(
-            kubelet,
-            kubelet.pod_of(&SENSOR)?,
-            "falcon-sensor",
-            sensor(self.native, "7.18.2"),
+            sensor(native, "7.18.2"),
         )?;
         Ok(())
     }
@@ -168,9 +174,9 @@ impl Fleet {
         Ok(())
     }
 
-    /// Writes the policy anew: who answers for the EDR, and who for the observer.
-    pub(super) fn policy(&self, edr: Waiver, observer: Waiver) -> Result<()> {
-        write_policy(&self.dir, self.native, edr, observer)
+    /// Writes the policy anew; the collector finds that it changed.
+    pub(super) fn policy(&self, policy: Policy) -> Result<()> {
+        write_policy(&self.dir, self.native, policy)
     }
 
     /// Writes the list of nodes anew, with `others` that should report.
@@ -235,7 +241,7 @@ fn envoy(native: Isa, isa: Isa, tag: &str) -> Image {
 }
 
 /// A service whose jar has a jar of its HSM's vendor, with a library for each of `isas`.
-fn service(native: Isa, foreign: Isa, isas: &[Isa], tag: &str) -> Image {
+fn service(native: Isa, isas: &[Isa], tag: &str) -> Image {
     let libraries = isas.iter().map(|isa| {
         let mut library = build(*isa, Program::Exit(0));
         // ET_DYN
@@ -247,7 +253,6 @@ fn service(native: Isa, foreign: Isa, isas: &[Isa], tag: &str) -> Image {
         Member::deflated("META-INF/MANIFEST.MF", b"Manifest-Version: 1.0\n"),
         Member::stored("BOOT-INF/lib/hsm-client-4.2.jar", &client),
     ]);
-    debug_assert_ne!(native, foreign);
     Image::of_program("payments-api", native.as_str(), "/bin/java", pause(native))
         .with("/app/payments.jar", jar)
         .tagged(tag)
@@ -289,7 +294,7 @@ fn observer(kubelet: &Kubelet, foreign: Isa) -> Result<Placed> {
 }
 
 /// The program itself says whether a policy is one.
-fn check_policy(world: &World, dir: &std::path::Path) -> Result<()> {
+fn check_policy(world: &World, dir: &Path) -> Result<()> {
     let bad = dir.join("bad.yaml");
     fs::write(&bad, "agents:\n- name: edr\n  match: {}\n")?;
     for (file, code) in [(dir.join("policy.yaml"), 0), (bad, 7)] {
@@ -306,7 +311,12 @@ fn check_policy(world: &World, dir: &std::path::Path) -> Result<()> {
     Ok(())
 }
 
-fn write_policy(dir: &std::path::Path, native: Isa, edr: Waiver, observer: Waiver) -> Result<()> {
+fn write_policy(dir: &Path, native: Isa, policy: Policy) -> Result<()> {
+    let Policy {
+        certified,
+        edr,
+        observer,
+    } = policy;
     let waiver = |waiver, status| {
         let expires = match waiver {
             Waiver::None => return String::new(),
@@ -321,7 +331,7 @@ fn write_policy(dir: &std::path::Path, native: Isa, edr: Waiver, observer: Waive
     let policy = format!(
         "agents:\n\
          - name: edr\n  match: {{namespace: falcon-system, labels: {{app: falcon-sensor}}}}\n  \
-         nodes: {{archs: [{native}]}}\n  certified: {{{native}: ['7.18.*']}}\n{}\
+         nodes: {{archs: [{native}]}}\n  certified: {{{native}: ['{certified}']}}\n{}\
          - name: observer\n  match: {{workload: DaemonSet/observer}}\n{}",
         waiver(edr, "EMULATED"),
         waiver(observer, "FAILING"),
@@ -330,7 +340,7 @@ fn write_policy(dir: &std::path::Path, native: Isa, edr: Waiver, observer: Waive
     write(&dir.join("policy.yaml"), &policy)
 }
 
-fn write_nodes(dir: &std::path::Path, others: &[&str]) -> Result<()> {
+fn write_nodes(dir: &Path, others: &[&str]) -> Result<()> {
     let others: String = others.iter().map(|node| format!("{node}\n")).collect();
     write(
         &dir.join("nodes"),
@@ -339,7 +349,7 @@ fn write_nodes(dir: &std::path::Path, others: &[&str]) -> Result<()> {
 }
 
 /// Replaces the file, so that nobody reads a part of it; with another time, by which it is known to be another.
-fn write(path: &std::path::Path, text: &str) -> Result<()> {
+fn write(path: &Path, text: &str) -> Result<()> {
     let new = path.with_extension("new");
     fs::write(&new, text).with_context(|| format!("write {}", new.display()))?;
     sleep(Duration::from_millis(20));
