@@ -97,12 +97,20 @@ fn scans(world: &World, fleet: &Fleet, library: &str) -> Result<()> {
         "kind": "finding", "finding": "mislabelled-image", "platform": format!("linux/{native}"),
         "arch": foreign, "expected": native, "main": "/usr/local/bin/envoy",
     });
+    let program = json!({
+        "kind": "finding", "finding": "foreign-program", "file": "/usr/local/bin/envoy",
+        "arch": foreign, "expected": native, "role": "main",
+    });
     let (service, envoy, ledger) = (&fleet.canary, &fleet.sidecar, &fleet.ledger);
     for (image, told) in [
         (&service.image, json!([found, main("/bin/java", native, 1)])),
         (
             &envoy.image,
-            json!([mislabelled, main("/usr/local/bin/envoy", foreign, 1)]),
+            json!([
+                mislabelled,
+                program,
+                main("/usr/local/bin/envoy", foreign, 2)
+            ]),
         ),
         (&ledger.image, json!([missing(foreign)])),
     ] {
@@ -134,7 +142,7 @@ fn images(world: &World, fleet: &Fleet, library: &str) -> Result<()> {
     let image = |of: &Image, claim: &str, main: &str, findings: Value| {
         json!([{
             "image_id": of.id(), "images": [of.name], "image_arch": claim, "main_arch": main,
-            "expected_arch": native, "audited": true, "complete": true, "nodes": {native: 1},
+            "expected_arch": claim, "audited": true, "complete": true, "nodes": {native: 1},
             "findings": findings,
         }])
     };
@@ -145,7 +153,12 @@ fn images(world: &World, fleet: &Fleet, library: &str) -> Result<()> {
         (&service.image.name, jar),
         (
             &envoy.image.name,
-            image(&envoy.image, native, foreign, json!(["mislabelled-image"])),
+            image(
+                &envoy.image,
+                native,
+                foreign,
+                json!(["mislabelled-image", "foreign-program"]),
+            ),
         ),
         (
             &ledger.image.name,
