@@ -69,6 +69,7 @@ fn show(programs: &Path, demo: bool, stop: &AtomicBool) -> Result<()> {
         program: programs.join("archtrace"),
         server: server.clone(),
         socket: None,
+        arguments: Vec::new(),
     };
 
     let mut collector = Command::new(programs.join("archtrace-collector"));

@@ -76,16 +76,33 @@ impl Handler {
             name: name.to_owned(),
         })
     }
+
+    /// Takes no more files while this is not undone (`Documentation/admin-guide/binfmt-misc.rst`: `echo 0`).
+    ///
+    /// # Errors
+    /// If the kernel refuses to.
+    pub fn disable(&self) -> Result<()> {
+        self.tell("0")
+    }
+
+    /// Undoes [`Handler::disable`].
+    ///
+    /// # Errors
+    /// If the kernel refuses to.
+    pub fn enable(&self) -> Result<()> {
+        self.tell("1")
+    }
+
+    fn tell(&self, word: &str) -> Result<()> {
+        let entry = Path::new(REGISTRY).join(&self.name);
+        fs::write(&entry, word).with_context(|| format!("write {word} to {}", entry.display()))
+    }
 }
 
 impl Drop for Handler {
     fn drop(&mut self) {
-        let entry = Path::new(REGISTRY).join(&self.name);
-        if let Err(error) = fs::write(&entry, "-1") {
-            eprintln!(
-                "could not take out the handler {}: {error}",
-                entry.display()
-            );
+        if let Err(error) = self.tell("-1") {
+            eprintln!("could not take out the handler: {error:#}");
         }
     }
 }

@@ -5,6 +5,7 @@ mod around;
 mod binfmt;
 mod counts;
 mod cpu;
+mod credentials;
 mod crowd;
 mod direct;
 mod failures;
@@ -19,6 +20,7 @@ mod preflight;
 mod restarts;
 mod sigill;
 mod storm;
+mod story;
 
 use std::fmt;
 use std::time::Instant;
@@ -126,6 +128,7 @@ pub const ALL: &[Case] = &[
     everywhere("local_answers", &[], local::answers),
     everywhere("restart_collector", &[], restarts::collector),
     everywhere("restart_agent", &[32, 35], restarts::agent),
+    everywhere("credentials_and_spool", &[], credentials::and_spool),
     // Leaves the maps full, of native binaries and of foreign ones.
     Case {
         name: "crowd_of_pods",
@@ -169,6 +172,7 @@ pub const PODS: &[Case] = &[
     everywhere("pods_named_later", &[], pods::later),
     everywhere("pods_many", &[], pods::many),
     everywhere("pods_short_lived", &[31], pods::short_lived),
+    everywhere("story_paykit", &[], story::paykit),
 ];
 
 /// Runs those of `all` whose name contains `filter`, prints a line for each, and returns how many

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use nix::unistd::Pid;
 
 use crate::wait::eventually;
 
@@ -101,6 +102,19 @@ impl Drop for Cgroup {
             }
         }
     }
+}
+
+/// The processes in the cgroup `name`, in the order in which the kernel tells them.
+///
+/// # Errors
+/// If it is not there.
+pub fn processes(name: &str) -> Result<Vec<Pid>> {
+    let file = hierarchy()?
+        .join(name.trim_start_matches('/'))
+        .join("cgroup.procs");
+    let text = fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
+    let pids = text.lines().map(|line| Ok(Pid::from_raw(line.parse()?)));
+    pids.collect()
 }
 
 /// Where the hierarchy is mounted.

@@ -16,6 +16,8 @@ pub struct Client {
     pub server: String,
     /// The agent's socket, to ask that instead.
     pub socket: Option<PathBuf>,
+    /// Options besides, such as credentials.
+    pub arguments: Vec<String>,
 }
 
 /// The fields of a fact that the cases look at.
@@ -147,16 +149,44 @@ pub struct Handler {
     pub arch: Option<String>,
 }
 
+/// What came of a question, whatever its exit code says.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The exit code.
+    pub code: i32,
+    /// What was printed: one object a line.
+    pub objects: Vec<Value>,
+    /// What was said on stderr.
+    pub said: String,
+}
+
 impl Client {
     /// What `archtrace <arguments> -o json` prints: one object a line.
     ///
     /// # Errors
     /// If it fails, or prints anything else.
     pub fn ask(&self, arguments: &[&str]) -> Result<Vec<Value>> {
+        let answer = self.answer(arguments)?;
+        ensure!(
+            answer.code == 0,
+            "archtrace {} ended with {}: {}",
+            arguments.join(" "),
+            answer.code,
+            answer.said.trim()
+        );
+        Ok(answer.objects)
+    }
+
+    /// The same, of a command that tells something by its exit code.
+    ///
+    /// # Errors
+    /// If it is ended by a signal, or prints anything but objects.
+    pub fn answer(&self, arguments: &[&str]) -> Result<Answer> {
         let mut command = Command::new(&self.program);
         command
             .args(arguments)
-            .args(["-o", "json", "--server", &self.server]);
+            .args(["-o", "json", "--server", &self.server])
+            .args(&self.arguments);
         if let Some(socket) = &self.socket {
             command.arg("--socket").arg(socket);
         }
@@ -164,20 +194,21 @@ impl Client {
             .output()
             .with_context(|| format!("start {}", self.program.display()))?;
         let question = arguments.join(" ");
-        ensure!(
-            output.status.success(),
-            "archtrace {question} ended with {}: {}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let code = output.status.code();
+        let code =
+            code.with_context(|| format!("archtrace {question} ended with {}", output.status))?;
         let text = String::from_utf8(output.stdout)
             .with_context(|| format!("archtrace {question} printed no UTF-8"))?;
-        text.lines()
-            .map(|line| {
-                serde_json::from_str(line)
-                    .with_context(|| format!("archtrace {question} printed: {line}"))
-            })
-            .collect()
+        let objects = text.lines().map(|line| {
+            serde_json::from_str(line)
+                .with_context(|| format!("archtrace {question} printed: {line}"))
+        });
+        Ok(Answer {
+            code,
+            objects: objects.collect::<Result<_>>()?,
+            said,
+        })
     }
 
     /// Every fact of `archtrace facts --history`, with further `arguments`: what ran in the cases may be

@@ -25,7 +25,7 @@ use archtrace_guests::{Isa, Program, build};
 
 pub use bare::Bare;
 pub use image::Image;
-pub use pod::{Container, Pod, Qos};
+pub use pod::{Container, Controller, Pod, Qos, Template};
 
 use crate::process::Running;
 use crate::wait::eventually;

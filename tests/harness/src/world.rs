@@ -1,5 +1,6 @@
 //! One node with an agent, a collector and an emulator: what a case acts in.
 
+mod programs;
 mod questions;
 
 use std::ffi::OsStr;
@@ -9,11 +10,9 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use archtrace_guests::{Isa, Program, build};
-use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::binfmt::{self, Handler};
@@ -21,15 +20,11 @@ use crate::client::Client;
 use crate::mount::Mount;
 use crate::pods::{Kubelet, Runtime};
 use crate::process::Running;
-use crate::wait::eventually;
 
 /// The name under which the agent reports.
 pub const NODE: &str = "test-node";
 
 const NO_PODS: &str = "no pods run here";
-
-/// So long a program may take from its start until it is ready.
-const START: Duration = Duration::from_secs(30);
 
 /// Where the cases run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +33,19 @@ pub enum Place {
     Host,
     /// Alone in a virtual machine, whose CPU is emulated and slow.
     Vm,
+}
+
+/// What the programs are started with besides.
+#[derive(Clone, Debug, Default)]
+pub struct Extra {
+    /// The collector.
+    pub collector: Vec<String>,
+    /// The agent.
+    pub agent: Vec<String>,
+    /// Whoever asks the collector.
+    pub reader: Vec<String>,
+    /// Whether the collector speaks TLS.
+    pub encrypted: bool,
 }
 
 /// What a [`World`] is made of.
@@ -65,9 +73,10 @@ pub struct World {
     agent: Option<Running>,
     collector: Option<Running>,
     kubelet: Option<Kubelet>,
-    _handler: Handler,
+    handler: Handler,
     _registry: Mount,
     dir: TempDir,
+    extra: Extra,
 }
 
 impl World {
@@ -92,9 +101,10 @@ impl World {
             agent: None,
             collector: None,
             kubelet: None,
-            _handler: handler,
+            handler,
             _registry: registry,
             dir,
+            extra: Extra::default(),
         };
         world.start_collector()?;
         if let Some(runtime) = &world.config.runtime {
@@ -129,6 +139,12 @@ impl World {
         self.native.foreign()
     }
 
+    /// What has programs of [`World::foreign`] run here.
+    #[must_use]
+    pub fn handler(&self) -> &Handler {
+        &self.handler
+    }
+
     /// The interpreter as it is registered.
     #[must_use]
     pub fn emulator(&self) -> &Path {
@@ -160,6 +176,7 @@ impl World {
             program: self.config.programs.join("archtrace"),
             server: self.url(),
             socket: None,
+            arguments: self.extra.reader.clone(),
         }
     }
 
@@ -168,8 +185,15 @@ impl World {
     pub fn local_client(&self) -> Client {
         Client {
             socket: Some(self.socket()),
+            arguments: Vec::new(),
             ..self.client()
         }
+    }
+
+    /// One of the programs: `archtrace`, `archtrace-agent` or `archtrace-collector`.
+    #[must_use]
+    pub fn program_file(&self, name: &str) -> PathBuf {
+        self.config.programs.join(name)
     }
 
     fn socket(&self) -> PathBuf {
@@ -200,76 +224,6 @@ impl World {
         self.agent.as_mut().context("the agent does not run")
     }
 
-    /// Starts the collector on its store, and waits until it answers.
-    ///
-    /// # Errors
-    /// If it does not.
-    pub fn start_collector(&mut self) -> Result<()> {
-        let store = format!("sqlite:{}", self.dir().join("store.db").display());
-        let mut command = Command::new(self.config.programs.join("archtrace-collector"));
-        command.args(["--listen", &self.listen.to_string(), "--store", &store]);
-        let mut running = Running::start("collector", &mut command, Some(&self.log("collector")))?;
-        let client = self.client();
-        eventually(START, || {
-            alive(&mut running).and_then(|()| client.ask(&["status"]))
-        })?;
-        self.collector = Some(running);
-        Ok(())
-    }
-
-    /// Starts the agent, and waits until the collector hears of this start.
-    ///
-    /// # Errors
-    /// If it does not.
-    pub fn start_agent(&mut self) -> Result<()> {
-        let client = self.client();
-        let attached = |client: &Client| -> Result<Option<Value>> {
-            let nodes = client.ask(&["nodes"])?;
-            Ok(nodes
-                .into_iter()
-                .find(|node| node["node"] == NODE)
-                .map(|node| node["attached_at"].clone()))
-        };
-        let before = attached(&client)?;
-        let mut command = Command::new(self.config.programs.join("archtrace-agent"));
-        command.args(["--collector", &self.url(), "--node-name", NODE]);
-        // Never that of somebody else's runtime.
-        let socket = self.kubelet.as_ref().map(Kubelet::socket);
-        command.arg("--cri-socket");
-        command.arg(socket.unwrap_or_else(|| PathBuf::from("off")));
-        command.arg("--log-dir").arg(self.log_dir());
-        command.arg("--state-dir").arg(self.state_dir());
-        command.arg("--socket").arg(self.socket());
-        let mut running = Running::start("agent", &mut command, Some(&self.log("agent")))?;
-        eventually(START, || {
-            alive(&mut running)?;
-            let now = attached(&client)?;
-            ensure!(now.is_some() && now != before, "the agent does not report");
-            Ok(())
-        })?;
-        self.agent = Some(running);
-        Ok(())
-    }
-
-    /// Ends the collector with SIGKILL.
-    ///
-    /// # Errors
-    /// If it does not run.
-    pub fn kill_collector(&mut self) -> Result<()> {
-        self.collector
-            .take()
-            .context("the collector does not run")?
-            .kill()
-    }
-
-    /// Ends the agent with SIGKILL.
-    ///
-    /// # Errors
-    /// If it does not run.
-    pub fn kill_agent(&mut self) -> Result<()> {
-        self.agent.take().context("the agent does not run")?.kill()
-    }
-
     /// Whether the programs run and did not panic.
     ///
     /// # Errors
@@ -279,7 +233,7 @@ impl World {
             let running = running
                 .as_mut()
                 .context("agent or collector does not run")?;
-            alive(running)?;
+            programs::alive(running)?;
         }
         for name in ["agent", "collector"] {
             let log = String::from_utf8_lossy(&fs::read(self.log(name))?).into_owned();
@@ -324,7 +278,12 @@ impl World {
     }
 
     fn url(&self) -> String {
-        format!("http://{}", self.listen)
+        let scheme = if self.extra.encrypted {
+            "https"
+        } else {
+            "http"
+        };
+        format!("{scheme}://{}", self.listen)
     }
 }
 
@@ -343,16 +302,4 @@ pub fn run(program: &Path, times: u32) -> Result<()> {
         );
     }
     Ok(())
-}
-
-fn alive(running: &mut Running) -> Result<()> {
-    let Some(status) = running.ended()? else {
-        return Ok(());
-    };
-    let log = running.log().map(fs::read).transpose()?.unwrap_or_default();
-    Err(anyhow!(
-        "the {} ended with {status}: {}",
-        running.name(),
-        String::from_utf8_lossy(&log).trim()
-    ))
 }

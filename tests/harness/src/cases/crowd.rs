@@ -1,6 +1,8 @@
 //! As many pods as a node takes, and what the agent needs to know them.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use super::Outcome;
 use crate::cgroup::Cgroup;
 use crate::launch::Launch;
 use crate::wait::eventually;
-use crate::world::World;
+use crate::world::{Extra, World};
 
 /// What a kubelet of EKS takes on its largest nodes.
 const PODS: u32 = 250;
@@ -22,12 +24,23 @@ const BINARIES: u32 = 40;
 const MAX_RSS_KB: u64 = 24 * 1024;
 /// Memory of its maps in the kernel.
 const MAX_MAPS_KB: u64 = 4 * 1024;
+/// A page takes memory while it is made: more than one, so that what stays is seen too.
+const SCRAPES: usize = 3;
 /// Native execs are counted every 20 s, and ten thousand facts take a few messages.
 const LIMIT: Duration = Duration::from_secs(90);
 
 /// Each of ten thousand binaries has a fact with the name of its pod, which the kubelet's directories of
-/// logs tell, and the agent stays small.
+/// logs tell, and the agent stays small, though Prometheus asks for what it knows of all of them.
 pub(super) fn of_pods(world: &mut World) -> Result<Outcome> {
+    // A free port; somebody could take it before the agent does, which then says so.
+    let page = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+    world.set_extra(Extra {
+        agent: vec!["--metrics-listen".to_owned(), page.to_string()],
+        ..Extra::default()
+    });
+    world.kill_agent()?;
+    world.start_agent()?;
+    world.set_extra(Extra::default());
     let program = build(world.native(), Program::Exit(0));
     let _parent = Cgroup::pods()?;
     for number in 1..=PODS {
@@ -73,6 +86,15 @@ pub(super) fn of_pods(world: &mut World) -> Result<Outcome> {
         );
         Ok(())
     })?;
+    let mut bytes = 0;
+    for _ in 0..SCRAPES {
+        let told = scrape(page)?;
+        ensure!(
+            told.contains("archtrace_agent_"),
+            "it tells Prometheus: {told}"
+        );
+        bytes = told.len();
+    }
     let pid = world.agent()?.pid();
     let (rss, maps) = (resident(pid)?, maps(pid)?);
     ensure!(
@@ -80,9 +102,25 @@ pub(super) fn of_pods(world: &mut World) -> Result<Outcome> {
         "the agent has {rss} kB of memory (at most {MAX_RSS_KB}) and {maps} kB in maps (at most {MAX_MAPS_KB})"
     );
     Ok(Outcome::Pass(format!(
-        "{PODS} pods x {BINARIES} binaries: {rss} kB of memory, {maps} kB in maps, all told {:.1} s after the last",
+        "{PODS} pods x {BINARIES} binaries: {rss} kB of memory, {maps} kB in maps, all told {:.1} s after the last; a page of {bytes} bytes for Prometheus",
         waited.as_secs_f64()
     )))
+}
+
+/// What the agent tells Prometheus.
+fn scrape(page: SocketAddr) -> Result<String> {
+    let mut stream = TcpStream::connect(page).with_context(|| format!("connect to {page}"))?;
+    stream.set_read_timeout(Some(LIMIT))?;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut told = Vec::new();
+    stream.read_to_end(&mut told)?;
+    let told = String::from_utf8(told).context("the page is no text")?;
+    ensure!(
+        told.starts_with("HTTP/1.1 200 "),
+        "it answers {:?}",
+        told.lines().next()
+    );
+    Ok(told)
 }
 
 /// What the kubelet leaves of a pod (`BuildPodLogsDirectory`, pkg/kubelet/kuberuntime/helpers.go), and of

@@ -2,9 +2,11 @@
 
 use anyhow::{Context as _, Result, anyhow};
 use archtrace_cri::{Exit, v1};
+use nix::unistd::Pid;
 
 use super::pod::{self, Names};
-use super::{Container, Kubelet, PATIENCE, Pod, Qos};
+use super::{Container, Kubelet, PATIENCE, Pod, Qos, Template};
+use crate::cgroup;
 use crate::wait::eventually;
 
 impl Kubelet {
@@ -14,6 +16,14 @@ impl Kubelet {
     /// If the runtime does not.
     pub fn pod(&self, name: &str, qos: Qos) -> Result<Pod> {
         self.make(Names::of_deployment(name, self.number()), qos)
+    }
+
+    /// Makes a pod of a controller.
+    ///
+    /// # Errors
+    /// If the runtime does not.
+    pub fn pod_of(&self, template: &Template<'_>) -> Result<Pod> {
+        self.make(Names::of_template(template, self.number()), Qos::BestEffort)
     }
 
     /// Makes a pod as from a file of the node.
@@ -37,7 +47,7 @@ impl Kubelet {
         let answer = answer.with_context(|| format!("make the pod {}", names.name))?;
         Ok(Pod {
             name: names.name,
-            namespace: pod::NAMESPACE.to_owned(),
+            namespace: names.namespace,
             uid: names.uid,
             workload: names.workload,
             sandbox: answer.pod_sandbox_id,
@@ -101,6 +111,24 @@ impl Kubelet {
         let answer = told(self.tasks.block_on(client.exec_sync(request)))
             .with_context(|| format!("execute {command:?} in the container {id}"))?;
         Ok(answer.exit_code)
+    }
+
+    /// The first process of a running container, which is the one that it is there for.
+    ///
+    /// # Errors
+    /// If nothing runs in it.
+    pub fn main_process(&self, pod: &Pod, id: &str) -> Result<Pid> {
+        let parent = pod.config.linux.as_ref().map(|linux| &linux.cgroup_parent);
+        let parent = parent.context("the pod has no cgroup")?;
+        // As containerd has it (pkg/cri/sbserver: `getCgroupsPath`).
+        let own = if self.runtime.systemd {
+            format!("cri-containerd-{id}.scope")
+        } else {
+            id.to_owned()
+        };
+        let processes = cgroup::processes(&format!("{parent}/{own}"))?;
+        let first = processes.into_iter().next();
+        first.with_context(|| format!("nothing runs in the container {id}"))
     }
 
     /// Waits until a container has ended, and returns how.

@@ -39,6 +39,16 @@ impl Image {
         self
     }
 
+    /// The same, by another tag than `1`.
+    #[must_use]
+    pub fn tagged(mut self, tag: &str) -> Self {
+        let end = self.name.rfind(':').unwrap_or(self.name.len());
+        self.name.truncate(end);
+        self.name.push(':');
+        self.name.push_str(tag);
+        self
+    }
+
     /// The id that runtimes give it: the digest of its configuration.
     #[must_use]
     pub fn id(&self) -> String {
@@ -46,7 +56,8 @@ impl Image {
     }
 
     /// An OCI layout in a tar archive.
-    pub(super) fn archive(&self) -> Vec<u8> {
+    #[must_use]
+    pub fn archive(&self) -> Vec<u8> {
         let layer = self.layer();
         let configuration = self.configuration(&layer);
         let manifest = json!({

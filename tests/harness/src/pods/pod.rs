@@ -29,6 +29,27 @@ pub struct Pod {
     pub(super) config: v1::PodSandboxConfig,
 }
 
+/// What makes pods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "they are Kubernetes'")]
+pub enum Controller {
+    DaemonSet,
+    Deployment,
+}
+
+/// Pods of a controller.
+#[derive(Clone, Copy, Debug)]
+pub struct Template<'a> {
+    /// Which makes them.
+    pub controller: Controller,
+    /// Their namespace.
+    pub namespace: &'a str,
+    /// The controller's name.
+    pub name: &'a str,
+    /// Labels that people chose.
+    pub labels: &'a [(&'a str, &'a str)],
+}
+
 /// A container to be made.
 #[derive(Clone, Debug)]
 pub struct Container<'a> {
@@ -90,13 +111,14 @@ pub(super) struct Names {
     pub(super) name: String,
     pub(super) uid: String,
     pub(super) workload: String,
-    labels: Vec<(&'static str, String)>,
+    pub(super) namespace: String,
+    labels: Vec<(String, String)>,
     /// `kubernetes.io/config.source`.
     source: &'static str,
 }
 
-/// Where all pods are.
-pub(super) const NAMESPACE: &str = "archtrace-test";
+/// Where pods are unless somebody says something else.
+const NAMESPACE: &str = "archtrace-test";
 
 /// What a controller of replica sets adds to names and labels.
 const TEMPLATE: &str = "5d4f8c7b9f";
@@ -107,19 +129,43 @@ const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 impl Names {
     /// A pod of the deployment `name`.
     pub(super) fn of_deployment(name: &str, number: u32) -> Self {
-        let mut rest = number as usize;
-        let random: String = std::iter::repeat_with(|| {
-            let letter = ALPHABET[rest % ALPHABET.len()];
-            rest /= ALPHABET.len();
-            char::from(letter)
-        })
-        .take(5)
-        .collect();
+        let template = Template {
+            controller: Controller::Deployment,
+            namespace: NAMESPACE,
+            name,
+            labels: &[],
+        };
+        Self::of_template(&template, number)
+    }
+
+    /// A pod as its controller names it.
+    pub(super) fn of_template(template: &Template<'_>, number: u32) -> Self {
+        let Template {
+            controller,
+            namespace,
+            name,
+            labels,
+        } = *template;
+        let random = random(number);
+        let (pod, own) = match controller {
+            Controller::Deployment => {
+                let pod = format!("{name}-{TEMPLATE}-{random}");
+                (pod, ("pod-template-hash", TEMPLATE))
+            }
+            Controller::DaemonSet => (
+                format!("{name}-{random}"),
+                ("controller-revision-hash", TEMPLATE),
+            ),
+        };
+        let labels = labels.iter().chain([&own]);
         Self {
-            name: format!("{name}-{TEMPLATE}-{random}"),
+            name: pod,
             uid: uid(number),
-            workload: format!("Deployment/{name}"),
-            labels: vec![("pod-template-hash", TEMPLATE.to_owned())],
+            workload: format!("{controller:?}/{name}"),
+            namespace: namespace.to_owned(),
+            labels: labels
+                .map(|&(key, value)| (key.to_owned(), value.to_owned()))
+                .collect(),
             source: "api",
         }
     }
@@ -130,6 +176,7 @@ impl Names {
         Self {
             uid: format!("{:016x}{number:016x}", std::process::id()),
             workload: format!("Pod/{name}"),
+            namespace: NAMESPACE.to_owned(),
             labels: Vec::new(),
             source: "file",
             name,
@@ -142,27 +189,27 @@ impl Names {
             name,
             uid,
             workload: _,
+            namespace,
             labels,
             source,
         } = self;
         let own = [
-            ("io.kubernetes.pod.name", name.clone()),
-            ("io.kubernetes.pod.namespace", NAMESPACE.to_owned()),
-            ("io.kubernetes.pod.uid", uid.clone()),
+            ("io.kubernetes.pod.name", name),
+            ("io.kubernetes.pod.namespace", namespace),
+            ("io.kubernetes.pod.uid", uid),
         ];
+        let own = own.map(|(key, value)| (key.to_owned(), value.clone()));
         let labels = own.iter().chain(labels);
         v1::PodSandboxConfig {
             metadata: Some(v1::PodSandboxMetadata {
                 name: name.clone(),
                 uid: uid.clone(),
-                namespace: NAMESPACE.to_owned(),
+                namespace: namespace.clone(),
                 attempt: 0,
             }),
             // With the node's network comes its name.
             hostname: String::new(),
-            labels: labels
-                .map(|(key, value)| ((*key).to_owned(), value.clone()))
-                .collect(),
+            labels: labels.cloned().collect(),
             annotations: HashMap::from([(
                 "kubernetes.io/config.source".to_owned(),
                 (*source).to_owned(),
@@ -178,6 +225,17 @@ impl Names {
             ..v1::PodSandboxConfig::default()
         }
     }
+}
+
+/// The last part of a generated name.
+fn random(number: u32) -> String {
+    let mut rest = number as usize;
+    let letters = std::iter::repeat_with(|| {
+        let letter = ALPHABET[rest % ALPHABET.len()];
+        rest /= ALPHABET.len();
+        char::from(letter)
+    });
+    letters.take(5).collect()
 }
 
 /// One that nobody else on this machine has.
