@@ -6,7 +6,9 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::vm::{self, Arch};
-use crate::{apt, browser, chart, containerd, emulator, paths, postgres, progress, registry, toolchain};
+use crate::{
+    apt, browser, chart, containerd, emulator, paths, postgres, progress, registry, toolchain,
+};
 
 /// The linker for BPF, in the version that fits Debian's LLVM and compiler.
 const BPF_LINKER: &str = "0.13.0";

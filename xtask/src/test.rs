@@ -10,7 +10,8 @@ use crate::binaries::{self, cargo};
 use crate::checklist::{self, Column};
 use crate::vm::{self, Arch, Cases};
 use crate::{
-    apt, browser, chart, containerd, emulator, image, paths, postgres, progress, promtool, proto, registry, setup, tree,
+    apt, browser, chart, containerd, emulator, image, paths, postgres, progress, promtool, proto,
+    registry, setup, tree,
 };
 
 const EXAMPLES: &str = "\
