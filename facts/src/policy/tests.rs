@@ -202,3 +202,20 @@ fn what_is_not_known_of_a_node_leaves_it_in() {
     }
     assert!(Nodes::default().has(Some(""), "", Some(Arch::Unknown)));
 }
+
+#[test]
+fn long_lists_of_names_are_compared_at_once() {
+    let nodes = |zone: &str| Nodes {
+        names: (0..1000)
+            .map(|i| format!("ip-10-0-{i}.{zone}.compute.internal"))
+            .collect(),
+        ..Nodes::default()
+    };
+    let begun = std::time::Instant::now();
+    assert!(!nodes("eu-central-1").meets(&nodes("eu-central-2")));
+    assert!(
+        begun.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        begun.elapsed()
+    );
+}
