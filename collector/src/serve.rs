@@ -124,7 +124,7 @@ impl archtrace_query::Server for Known {
 
     fn refusals(&self) -> Vec<(String, u64)> {
         let mut counts = self.refusals.counts();
-        counts.extend(exports::troubles(&self.exports));
+        counts.extend(exports::troubles(&self.exports).filter(|(_, count)| *count > 0));
         counts
     }
 
@@ -353,6 +353,7 @@ pub async fn serve<S: Store>(
             requests: requests.clone(),
             refusals: Arc::clone(&refusals),
             places: places.clone(),
+            exports: exported.clone(),
             counting,
             shutdown: shutdown.clone(),
             findings: tokio::sync::Mutex::default(),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use archtrace_export::Progress;
 use archtrace_facts::arch::Arch;
 use archtrace_facts::fact::{Mode, Stage};
 use archtrace_facts::finding::Id;
@@ -15,6 +16,7 @@ use tracing::debug;
 
 use super::{Own, Requests, names, process};
 use crate::accept::Places;
+use crate::exports;
 use crate::refusals::Refusals;
 use crate::store::Store;
 
@@ -71,6 +73,7 @@ pub(crate) struct Fleet<S> {
     pub(crate) own: Arc<Own>,
     pub(crate) requests: Requests,
     pub(crate) refusals: Arc<Refusals>,
+    pub(crate) exports: Vec<Arc<Progress>>,
     pub(crate) places: Places,
     pub(crate) counting: Arc<Counting>,
     pub(crate) shutdown: CancellationToken,
@@ -146,7 +149,10 @@ impl<S: Store> Fleet<S> {
     fn show_own(&self, sheet: &mut Sheet) {
         self.own.show(sheet);
         self.requests.show(sheet);
-        sheet.by(&names::REFUSALS, "reason", self.refusals.all());
+        let refusals = self.refusals.all();
+        let refusals = refusals.map(|(reason, count)| (reason.to_owned(), count));
+        let refusals = refusals.chain(exports::troubles(&self.exports));
+        sheet.by(&names::REFUSALS, "reason", refusals);
         sheet.one(&names::CONNECTIONS, self.places.taken());
         sheet.one(&names::MOST_CONNECTIONS, self.places.most());
         if let Some(bytes) = process::resident_bytes() {

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use archtrace_collector::fleet::Nodes;
 use archtrace_collector::metrics::Options;
 use archtrace_collector::serve::Settings;
+use archtrace_export::ocsf::Limits;
 use archtrace_facts::fact::{Fact, Mode};
 use archtrace_facts::identity::Identity;
 use archtrace_facts::report::{Hello, Owner, StateUpdate, UpdateKind};
@@ -31,10 +32,14 @@ impl Scraped {
     }
 
     async fn start_with(max_series: usize, nodes: Nodes) -> Self {
+        Self::start_as(max_series, |settings| settings.nodes = nodes).await
+    }
+
+    async fn start_as(max_series: usize, change: impl FnOnce(&mut Settings)) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let metrics = listener.local_addr().expect("bound");
         let mut settings = Settings::new("test".to_owned(), Duration::from_secs(10));
-        settings.nodes = nodes;
+        change(&mut settings);
         settings.metrics = Some(Options {
             listener: Arc::new(listener),
             max_series,
@@ -319,6 +324,28 @@ async fn nodes_that_should_report_are_counted() {
         .await;
     let of = |state| value(&page, "archtrace_fleet_nodes", &[("state", state)]);
     assert_eq!((of("unknown"), of("stale")), (Some(1.0), Some(0.0)));
+}
+
+/// What an export could not pass on has a series before there is any of it, for alerts ask how it grows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_exports_could_not_pass_on_is_counted() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let exports = archtrace_collector::exports::Options {
+        ocsf: Some((
+            dir.path().join("findings.json"),
+            Limits {
+                bytes: 1 << 20,
+                earlier: 1,
+            },
+        )),
+        state: dir.path().to_owned(),
+        ..archtrace_collector::exports::Options::default()
+    };
+    let scraped = Scraped::start_as(10_000, |settings| settings.exports = exports).await;
+    for reason in ["export_ocsf_refused", "export_ocsf_skipped"] {
+        let name = "archtrace_collector_refusals_total";
+        scraped.until(name, &[("reason", reason)], 0.0).await;
+    }
 }
 
 /// docs/metrics.md names every metric that there is, with what is said of it on the page, and no other.
