@@ -9,6 +9,7 @@ use archtrace_export::Progress;
 use archtrace_proto::FILE_DESCRIPTOR_SET;
 use archtrace_proto::v1::agent_ingest_server::AgentIngestServer;
 use archtrace_proto::v1::query_server::QueryServer;
+use archtrace_query::service::MISSED_HEARTBEATS;
 use archtrace_query::{Counter, Mandates, Query};
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
@@ -352,8 +353,8 @@ pub async fn serve<S: Store>(
             own,
             requests: requests.clone(),
             refusals: Arc::clone(&refusals),
-            places: places.clone(),
             exports: exported.clone(),
+            places: places.clone(),
             counting,
             shutdown: shutdown.clone(),
             findings: tokio::sync::Mutex::default(),
@@ -422,6 +423,7 @@ pub async fn serve<S: Store>(
         closing.cancel();
         sleep(GRACE).await;
     };
+    let silence = heartbeat_interval * MISSED_HEARTBEATS;
     let beats = async {
         let late = async {
             over.cancelled().await;
@@ -443,7 +445,7 @@ pub async fn serve<S: Store>(
             () = retention::run(&*store, keep, &exported) => Ok(()),
             what = exports.ended() => Err(Failure::Exporting(what)),
             () = machines::run(&*store, &*expected) => Ok(()),
-            () = coverage::run(query, Arc::clone(&store), shutdown.clone()), if has_policy => Ok(()),
+            () = coverage::run(query, Arc::clone(&store), silence, shutdown.clone()), if has_policy => Ok(()),
         };
         over.cancel();
         ended
