@@ -115,6 +115,8 @@ pub struct Asked<'a> {
     pub arch: Arch,
     /// Whether it tells of itself.
     pub reports: Reports,
+    /// Why its agent may take what is not native for native; empty if it does not.
+    pub blind: &'a str,
 }
 
 /// Decides how it is with the agent on the node. `names` knows what else an image goes by, by the digest of
@@ -134,6 +136,7 @@ pub fn judge<'a>(
         Reports::Now => failing(seen, troubles, now)
             .or_else(|| emulated(seen, now))
             .or_else(|| running(agent, on.arch, seen, names))
+            .map(|found| doubted(found, on.blind))
             .unwrap_or_else(|| absent(seen, now)),
     };
     let covers = |waiver: &&Waiver| waiver.covers(on.cluster, on.node, on.arch, status);
@@ -227,6 +230,16 @@ fn running<'a>(
     }
     let version = version_of(first);
     Some((Status::Native, Reason::Native(version), Some(*first)))
+}
+
+/// What is wrong is known in any case; that nothing is, only where everything would be seen.
+fn doubted<'a>(found: Found<'a>, blind: &'a str) -> Found<'a> {
+    match found {
+        (Status::Native, _, seen) if !blind.is_empty() => {
+            (Status::Unknown, Reason::Blind(blind), seen)
+        }
+        found => found,
+    }
 }
 
 fn absent<'a>(seen: &[Seen<'a>], now: SystemTime) -> Found<'a> {

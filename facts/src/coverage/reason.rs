@@ -31,6 +31,8 @@ pub enum Reason<'a> {
     NothingRuns,
     /// Its pod came just now.
     Starting,
+    /// Nothing but native programs of it was seen, by an agent that sees too little.
+    Blind(&'a str),
     /// Nothing is there.
     Nothing,
     /// The node does not tell of itself any more.
@@ -89,6 +91,10 @@ impl fmt::Display for Reason<'_> {
                 f.write_str("its pod is there, and no container of it runs: it cannot start, or crashes")
             }
             Self::Starting => f.write_str("its pod came just now, and no container of it runs yet"),
+            Self::Blind(why) => write!(
+                f,
+                "what is seen of it runs natively, but archtrace's agent {why}"
+            ),
             Self::Nothing => f.write_str("nothing on the node matches"),
             Self::Silent => f.write_str("the node does not report any more"),
             Self::NeverReported => f.write_str("the node should report and never did"),

@@ -11,6 +11,7 @@ use archtrace_facts::select::TextField;
 
 use super::digests::Digests;
 use super::ledger::Ledger;
+use crate::findings::recent::Recent;
 use crate::live::table::{Node, Table, View};
 
 /// What is looked at.
@@ -19,6 +20,7 @@ pub(crate) struct Look<'a> {
     pub(crate) table: &'a Table,
     pub(crate) ledger: &'a Ledger,
     pub(crate) digests: &'a Digests,
+    pub(crate) recent: &'a Recent,
     pub(crate) expected: &'a ExpectedNodes,
     pub(crate) now: SystemTime,
 }
@@ -45,7 +47,7 @@ impl<'a> On<'a> {
         nodes.has(is_known.then_some(self.cluster), self.name, self.arch())
     }
 
-    fn asked(&self) -> Asked<'a> {
+    fn asked(&self, recent: &'a Recent) -> Asked<'a> {
         let reports = match self.node {
             Some(node) if node.current => Reports::Now,
             Some(_) => Reports::Before,
@@ -56,6 +58,7 @@ impl<'a> On<'a> {
             node: self.name,
             arch: self.arch().unwrap_or(Arch::Unknown),
             reports,
+            blind: recent.blind(self.cluster, self.name).unwrap_or_default(),
         }
     }
 }
@@ -119,7 +122,14 @@ impl<'a> Look<'a> {
             };
             tell(
                 i,
-                judge(agent, on.asked(), &seen, &troubles, &names, self.now),
+                judge(
+                    agent,
+                    on.asked(self.recent),
+                    &seen,
+                    &troubles,
+                    &names,
+                    self.now,
+                ),
             );
         }
     }

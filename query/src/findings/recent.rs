@@ -55,7 +55,11 @@ pub(crate) struct Recent {
     /// All images, as far as the matrix asks.
     variants: Images,
     uncovered: Uncovered,
+    blind: Blind,
 }
+
+/// By cluster and node, why agents may take what is not native for native.
+type Blind = HashMap<(String, String), String>;
 
 /// By cluster and node, the UIDs of pods in sandboxes of which nothing is seen, and what these are.
 type Uncovered = HashMap<(String, String), HashMap<String, String>>;
@@ -106,6 +110,15 @@ impl Recent {
         }
         self.uncovered.get(&(cluster.to_owned(), node.to_owned()))
     }
+
+    /// Why a node's agent may take what is not native for native, if it may.
+    pub(crate) fn blind(&self, cluster: &str, node: &str) -> Option<&str> {
+        if self.blind.is_empty() {
+            return None;
+        }
+        let spots = self.blind.get(&(cluster.to_owned(), node.to_owned()));
+        spots.map(String::as_str)
+    }
 }
 
 impl Cache {
@@ -144,7 +157,11 @@ async fn read<S: Read>(
     let since = since.unwrap_or(oldest).max(oldest);
     let known = before.map_or(&[][..], |before| &before.events);
     let (images, variants) = read_images(store).await?;
-    let (nodes, uncovered) = read_nodes(store, alive_since).await?;
+    let Nodes {
+        found: nodes,
+        uncovered,
+        blind,
+    } = read_nodes(store, alive_since).await?;
     Ok(Recent {
         at,
         all_at: before.map_or(at, |before| before.all_at),
@@ -154,6 +171,7 @@ async fn read<S: Read>(
         nodes,
         variants,
         uncovered,
+        blind,
     })
 }
 
@@ -228,11 +246,16 @@ async fn read_images<S: Read>(
     }
 }
 
-async fn read_nodes<S: Read>(
-    store: &S,
-    alive_since: SystemTime,
-) -> Result<(Vec<(Arch, Evidence)>, Uncovered), StoreError> {
-    let (mut found, mut uncovered, mut after) = (Vec::new(), Uncovered::new(), None);
+/// What was read of nodes.
+#[derive(Debug, Default)]
+struct Nodes {
+    found: Vec<(Arch, Evidence)>,
+    uncovered: Uncovered,
+    blind: Blind,
+}
+
+async fn read_nodes<S: Read>(store: &S, alive_since: SystemTime) -> Result<Nodes, StoreError> {
+    let (mut read, mut after) = (Nodes::default(), None);
     loop {
         let query = NodeQuery {
             names: Vec::new(),
@@ -243,18 +266,24 @@ async fn read_nodes<S: Read>(
         let nodes = store.nodes(query).await?;
         for (id, node) in &nodes {
             let evidence = evidence::of_node(node).into_iter();
-            found.extend(evidence.map(|evidence| (node.info.arch, evidence)));
+            let found = evidence.map(|evidence| (node.info.arch, evidence));
+            read.found.extend(found);
+            let name = || (node.cluster.clone(), node.info.name.clone());
             let hidden = node.preflight.uncovered.iter();
             let hidden =
                 hidden.map(|hidden| (of_cgroup(&hidden.cgroup).pod_uid, hidden.runtime.clone()));
             let hidden: HashMap<_, _> = hidden.filter(|(uid, _)| !uid.is_empty()).collect();
             if !hidden.is_empty() {
-                uncovered.insert((node.cluster.clone(), node.info.name.clone()), hidden);
+                read.uncovered.insert(name(), hidden);
+            }
+            let spots = node.preflight.blind_spots();
+            if !spots.is_empty() {
+                read.blind.insert(name(), spots.join(", and "));
             }
             after = Some(*id);
         }
         if nodes.is_empty() {
-            return Ok((found, uncovered));
+            return Ok(read);
         }
     }
 }

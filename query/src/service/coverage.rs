@@ -17,6 +17,7 @@ use crate::coverage::digests::Digests;
 use crate::coverage::ledger::Ledger;
 use crate::coverage::look::Look;
 use crate::coverage::standing::Known;
+use crate::findings::recent::Recent;
 use crate::live::Shared;
 use crate::live::table::Table;
 use crate::mandates::Mandates;
@@ -48,6 +49,21 @@ struct Wanted {
     limit: usize,
 }
 
+/// What is known beside facts, as of some seconds ago.
+struct Beside {
+    digests: Arc<Digests>,
+    recent: Arc<Recent>,
+}
+
+async fn beside<S: Read>(query: &Inner<S>, shared: &Shared<S>) -> Result<Beside, Status> {
+    let digests = shared.digests().await.map_err(ask::unavailable)?;
+    let recent = shared.recent(query.alive_since()).await;
+    Ok(Beside {
+        digests,
+        recent: recent.map_err(ask::unavailable)?,
+    })
+}
+
 /// What was found.
 struct Found {
     /// Agents that have to run on some node of the instruction sets that were asked for.
@@ -75,9 +91,9 @@ pub(super) async fn get<S: Read>(
     let history = request.history;
     let wanted = wanted(request, question, limit)?;
     let shared = query.live.loaded().await?;
-    let digests = shared.digests().await.map_err(ask::unavailable)?;
+    let beside = beside(query, &shared).await?;
     // Some 200 ms of work for 10,000 nodes and 12 agents, which others should not wait for.
-    let found = tokio::task::spawn_blocking(move || find(&shared, &digests, &wanted));
+    let found = tokio::task::spawn_blocking(move || find(&shared, &beside, &wanted));
     let found = found
         .await
         .map_err(|error| Status::internal(format!("the look failed: {error}")))??;
@@ -113,7 +129,7 @@ pub(super) async fn for_matrix<S: Read>(
         return Ok(None);
     }
     let shared = query.live.loaded().await?;
-    let digests = shared.digests().await.map_err(ask::unavailable)?;
+    let beside = beside(query, &shared).await?;
     let not_native = Is::ALL.iter().filter(|status| **status != Is::Native);
     let wanted = Wanted {
         agents: Vec::new(),
@@ -126,7 +142,7 @@ pub(super) async fn for_matrix<S: Read>(
         limit: EXAMPLES,
     };
     let rows = tokio::task::spawn_blocking(move || {
-        let found = find(&shared, &digests, &wanted)?;
+        let found = find(&shared, &beside, &wanted)?;
         Ok(matrix::mandated(
             arch,
             &found.agents,
@@ -180,10 +196,10 @@ fn wanted(request: v1::GetCoverageRequest, question: u64, limit: u32) -> Result<
 }
 
 /// Looks at all that is asked for, and keeps one row more than asked for.
-fn find<S: Read>(shared: &Shared<S>, digests: &Digests, wanted: &Wanted) -> Result<Found, Status> {
+fn find<S: Read>(shared: &Shared<S>, beside: &Beside, wanted: &Wanted) -> Result<Found, Status> {
     let expected = shared.expected().nodes();
     let (table, ledger) = (shared.table(), shared.ledger());
-    let look = look(&table, &ledger, digests, &expected)?;
+    let look = look(&table, &ledger, beside, &expected)?;
     let is_wanted: Vec<_> = look
         .agents()
         .iter()
@@ -260,7 +276,7 @@ fn find<S: Read>(shared: &Shared<S>, digests: &Digests, wanted: &Wanted) -> Resu
 fn look<'a>(
     table: &'a Table,
     ledger: &'a Option<Ledger>,
-    digests: &'a Digests,
+    beside: &'a Beside,
     expected: &'a ExpectedNodes,
 ) -> Result<Look<'a>, Status> {
     let ledger = ledger.as_ref();
@@ -268,7 +284,8 @@ fn look<'a>(
     Ok(Look {
         table,
         ledger,
-        digests,
+        digests: &beside.digests,
+        recent: &beside.recent,
         expected,
         now: SystemTime::now(),
     })
@@ -301,11 +318,11 @@ pub(super) async fn changes<S: Read>(
         return Ok((known, Vec::new()));
     }
     let shared = query.live.loaded().await?;
-    let digests = shared.digests().await.map_err(ask::unavailable)?;
+    let beside = beside(query, &shared).await?;
     let looked = tokio::task::spawn_blocking(move || {
         let expected = shared.expected().nodes();
         let (table, ledger) = (shared.table(), shared.ledger());
-        let changes = known.changes(&look(&table, &ledger, &digests, &expected)?);
+        let changes = known.changes(&look(&table, &ledger, &beside, &expected)?);
         Ok((known, changes))
     });
     looked

@@ -1,5 +1,6 @@
 //! How it is with mandated agents.
 
+mod blind;
 mod changes;
 
 use std::collections::BTreeMap;

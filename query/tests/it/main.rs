@@ -5,4 +5,5 @@ mod follow;
 mod growth;
 mod matrix;
 mod memory;
+mod told;
 mod view;
