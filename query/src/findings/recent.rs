@@ -24,7 +24,7 @@ const AGE: Duration = Duration::from_secs(30);
 /// How far back events are findings.
 pub(crate) const WINDOW: Duration = Duration::from_secs(24 * 3600);
 
-/// The newest of these events: a program that dies in a loop is told of once a second.
+/// The newest of these events, of each kind: a program that dies in a loop is told of once a second.
 const MAX_EVENTS: u32 = 5000;
 
 /// How late an event may come in to be found by the next look; others are by the next look at all, after
@@ -193,7 +193,17 @@ fn joined(
         event.record.time() >= oldest && places.insert(place)
     });
     events.sort_by_key(|event| std::cmp::Reverse(event.record.time()));
-    events.truncate(usize::try_from(MAX_EVENTS).unwrap_or(usize::MAX));
+    let (mut deaths, mut others) = (0, 0);
+    events.retain(|event| {
+        let death = EventKind::IllegalInstruction.as_str();
+        let kept = if event.record.kind() == death {
+            &mut deaths
+        } else {
+            &mut others
+        };
+        *kept += 1;
+        *kept <= MAX_EVENTS
+    });
     events
 }
 
@@ -205,21 +215,25 @@ async fn read_events<S: Read>(
         since: Some(since),
         ..Filter::default()
     };
-    let kinds = [EventKind::IllegalInstruction, EventKind::FailedExec];
-    let query = EventQuery {
-        selection: Selection {
-            allow: vec![filter],
-            ..Selection::default()
-        },
-        kinds: kinds.map(|kind| kind.as_str().to_owned()).to_vec(),
-        ascending: false,
-        after: None,
-        limit: MAX_EVENTS,
-    };
-    let events = store.events(query).await?.into_iter();
-    let events = events.map(|(_, event)| event);
-    let found = events.filter(|event| evidence::id_of_event(event).is_some());
-    Ok(found.map(Arc::new).collect())
+    let mut found = Vec::new();
+    // Apart: what is refused in a loop must not hide what died.
+    for kind in [EventKind::IllegalInstruction, EventKind::FailedExec] {
+        let query = EventQuery {
+            selection: Selection {
+                allow: vec![filter.clone()],
+                ..Selection::default()
+            },
+            kinds: vec![kind.as_str().to_owned()],
+            ascending: false,
+            after: None,
+            limit: MAX_EVENTS,
+        };
+        let events = store.events(query).await?.into_iter();
+        let events = events.map(|(_, event)| event);
+        let events = events.filter(|event| evidence::id_of_event(event).is_some());
+        found.extend(events.map(Arc::new));
+    }
+    Ok(found)
 }
 
 async fn read_images<S: Read>(

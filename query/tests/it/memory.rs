@@ -237,6 +237,10 @@ impl Read for Memory {
                 })
             })
             .filter(|(_, event)| query.selection.matches_event(event))
+            .filter(|(_, event)| {
+                let kind = event.record.kind();
+                query.kinds.is_empty() || query.kinds.iter().any(|asked| asked == kind)
+            })
             .collect();
         let place = |cursor: &EventCursor| (cursor.time, cursor.node, cursor.sequence);
         rows.sort_by_key(|(cursor, _)| place(cursor));
