@@ -7,8 +7,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use archtrace_facts::coverage::{Change, Status};
 use archtrace_query::{Known, Query};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
@@ -16,6 +17,10 @@ use crate::store::{Store, StoreError};
 
 /// How often it looks: people see a change in answers at once, and since when it is so this much later.
 const EVERY: Duration = Duration::from_secs(1);
+
+/// How long agents may take to come back to a collector that was away, beyond three heartbeats: they wait for
+/// half a minute at most between two tries.
+const COME_BACK: Duration = Duration::from_secs(30);
 
 /// Changes that are written at once: some 50 ms, for which agents wait.
 const CHUNK: usize = 1000;
@@ -29,17 +34,30 @@ enum Failure {
     Store(#[from] StoreError),
 }
 
-/// Runs until `shutdown` is cancelled: then nothing is to be asked any more. Does not return.
-pub(crate) async fn run<S: Store>(query: Query<S>, store: Arc<S>, shutdown: CancellationToken) {
-    shutdown.run_until_cancelled(note(query, store)).await;
+/// Runs until `shutdown` is cancelled: then nothing is to be asked any more. Does not return. Nodes are stale
+/// after `silence`.
+pub(crate) async fn run<S: Store>(
+    query: Query<S>,
+    store: Arc<S>,
+    silence: Duration,
+    shutdown: CancellationToken,
+) {
+    let noting = note(query, store, silence + COME_BACK);
+    shutdown.run_until_cancelled(noting).await;
     std::future::pending::<()>().await;
 }
 
-async fn note<S: Store>(query: Query<S>, store: Arc<S>) {
+async fn note<S: Store>(query: Query<S>, store: Arc<S>, patience: Duration) {
     let (mut known, mut failing) = (None, false);
+    let begun = Instant::now();
+    let mut was_away = true;
     loop {
         sleep(EVERY).await;
-        match once(&query, &*store, known.take()).await {
+        if was_away && begun.elapsed() > patience {
+            // Whoever is not back by now is noted after all.
+            (was_away, known) = (false, None);
+        }
+        match once(&query, &*store, known.take(), was_away).await {
             Ok(now) => {
                 if failing {
                     info!("how it is with mandated agents is noted again");
@@ -56,11 +74,13 @@ async fn note<S: Store>(query: Query<S>, store: Arc<S>) {
     }
 }
 
-/// Looks once. What is known afterwards, unless somebody else noted something third.
+/// Looks once. What is known afterwards, unless somebody else noted something third. While this collector
+/// `was_away`, it does not know of silent nodes whether they or itself were silent: then that is not noted.
 async fn once<S: Store>(
     query: &Query<S>,
     store: &S,
     known: Option<Known>,
+    was_away: bool,
 ) -> Result<Option<Known>, Failure> {
     let known = match known {
         Some(known) => known,
@@ -70,6 +90,7 @@ async fn once<S: Store>(
     let (known, changes) = looked.map_err(|status| Failure::Look(Box::new(status)))?;
     let mut refused = 0;
     let mut rest = changes;
+    rest.retain(|change: &Change| !(was_away && change.is == Some(Status::Stale)));
     while !rest.is_empty() {
         let behind = rest.split_off(rest.len().min(CHUNK));
         refused += store.note_standings(rest).await?;

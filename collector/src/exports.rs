@@ -109,13 +109,11 @@ pub(crate) async fn count_skipped<S: Store>(
     Ok(())
 }
 
-/// What people are shown of them besides the log: numbers that should be 0.
+/// Numbers that should be 0: what people are shown of them besides the log.
 pub(crate) fn troubles(exports: &[Arc<Progress>]) -> impl Iterator<Item = (String, u64)> {
     exports.iter().flat_map(|export| {
         let (name, counts) = (export.name(), export.counts());
         [("refused", counts.refused), ("skipped", counts.skipped)]
-            .into_iter()
-            .filter(|(_, count)| *count > 0)
-            .map(move |(what, count)| (format!("export_{name}_{what}"), count))
+            .map(|(what, count)| (format!("export_{name}_{what}"), count))
     })
 }

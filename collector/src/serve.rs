@@ -9,6 +9,7 @@ use archtrace_export::Progress;
 use archtrace_proto::FILE_DESCRIPTOR_SET;
 use archtrace_proto::v1::agent_ingest_server::AgentIngestServer;
 use archtrace_proto::v1::query_server::QueryServer;
+use archtrace_query::service::MISSED_HEARTBEATS;
 use archtrace_query::{Counter, Mandates, Query};
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
@@ -135,7 +136,7 @@ impl archtrace_query::Server for Known {
 
     fn refusals(&self) -> Vec<(String, u64)> {
         let mut counts = self.refusals.counts();
-        counts.extend(exports::troubles(&self.exports));
+        counts.extend(exports::troubles(&self.exports).filter(|(_, count)| *count > 0));
         counts.extend(self.kubernetes.troubles());
         counts.extend(self.registry.iter().flat_map(|checks| checks.troubles()));
         counts
@@ -394,6 +395,7 @@ pub async fn serve<S: Store>(
             own,
             requests: requests.clone(),
             refusals: Arc::clone(&refusals),
+            exports: exported.clone(),
             places: places.clone(),
             kubernetes: kubernetes.counts(),
             counting,
@@ -464,6 +466,7 @@ pub async fn serve<S: Store>(
         closing.cancel();
         sleep(GRACE).await;
     };
+    let silence = heartbeat_interval * MISSED_HEARTBEATS;
     let beats = async {
         let late = async {
             over.cancelled().await;
@@ -496,7 +499,7 @@ pub async fn serve<S: Store>(
             what = kubernetes.ended() => Err(Failure::Watching(what)),
             () = machines::run(&*store, &*expected) => Ok(()),
             () = asked => Ok(()),
-            () = coverage::run(query, Arc::clone(&store), shutdown.clone()), if has_policy => Ok(()),
+            () = coverage::run(query, Arc::clone(&store), silence, shutdown.clone()), if has_policy => Ok(()),
         };
         over.cancel();
         ended

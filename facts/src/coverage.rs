@@ -34,7 +34,8 @@ words! {
         Failing = "FAILING",
         /// The node reported once, but not of late.
         Stale = "STALE",
-        /// The node should report and never did, or the agent may be in a sandbox of which nothing is seen.
+        /// The node should report and never did; or the agent may be in a sandbox of which nothing is seen, or
+        /// archtrace's own agent sees too little to tell.
         Unknown = "UNKNOWN",
     }
 }

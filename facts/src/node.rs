@@ -54,6 +54,33 @@ pub struct Preflight {
     pub names: String,
 }
 
+/// Hooks without which execs go unseen; fork and free only count CPU time.
+const SEEING: [&str; 3] = ["exec", "header", "failure"];
+
+impl Preflight {
+    /// Why what does not run natively may not be seen on the node, or be taken for native; empty if neither.
+    #[must_use]
+    pub fn blind_spots(&self) -> Vec<String> {
+        let hooks = self.hooks.iter();
+        let missing = hooks.filter(|hook| hook.tier == 0 && SEEING.contains(&&*hook.name));
+        let missing: Vec<_> = missing.map(|hook| hook.name.as_str()).collect();
+        let mut spots = Vec::new();
+        if !missing.is_empty() {
+            spots.push(format!("has no hook for {}", missing.join(", ")));
+        }
+        let by_registry = self.hooks.iter().any(|hook| hook.mechanism == "registry");
+        let sees_it = ["registered", "none"];
+        if by_registry && !sees_it.iter().any(|word| self.binfmt.starts_with(word)) {
+            // What the kernel puts in front of a file then is any program, unless its content gives it away.
+            spots.push(format!(
+                "knows emulators by the registry of binfmt_misc, which it cannot see: {}",
+                self.binfmt
+            ));
+        }
+        spots
+    }
+}
+
 /// How an agent itself does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Health {

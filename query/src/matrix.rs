@@ -97,7 +97,11 @@ pub(crate) fn gather(
         let Some(in_cluster) = groups.cluster(node) else {
             continue;
         };
-        let hidden = recent.uncovered(table.texts.text(node.cluster), &node.name);
+        let cluster = table.texts.text(node.cluster);
+        let doubts = Doubts {
+            hidden: recent.uncovered(cluster, &node.name),
+            blind: recent.blind(cluster, &node.name),
+        };
         for fact in table.facts_of(node) {
             match groups.part(fact.row.kind) {
                 Part::Unnamed => gathered.unnamed_facts += u64::from(is_of_a_pod(&fact)),
@@ -106,7 +110,7 @@ pub(crate) fn gather(
                     let place = places.get(&(in_cluster + part));
                     let seen = place.and_then(|place| gathered.seen.get_mut(*place));
                     if let Some((_, seen)) = seen {
-                        add(seen, &fact, hidden);
+                        add(seen, &fact, doubts);
                     }
                 }
             }
@@ -233,8 +237,16 @@ impl Groups {
     }
 }
 
+/// What may not be seen on a node: pods in sandboxes, by UID; and why all else may be taken for native.
+#[derive(Clone, Copy)]
+struct Doubts<'a> {
+    hidden: Option<&'a HashMap<String, String>>,
+    blind: Option<&'a str>,
+}
+
 /// Adds a fact to what was seen of its workload.
-fn add(seen: &mut Seen, fact: &View<'_>, hidden: Option<&HashMap<String, String>>) {
+fn add(seen: &mut Seen, fact: &View<'_>, doubts: Doubts<'_>) {
+    let Doubts { hidden, blind } = doubts;
     let Some(container) = seen.container(&fact.word(TextField::Container)) else {
         return;
     };
@@ -256,6 +268,16 @@ fn add(seen: &mut Seen, fact: &View<'_>, hidden: Option<&HashMap<String, String>
         if let Some(runtime) = hidden.get(&uid) {
             container.hidden = Some(runtime.clone());
         }
+    }
+    // Whichever of them it is, so that it is always the same.
+    let node = &*fact.node.name;
+    if let Some(why) = blind
+        && container
+            .blind
+            .as_ref()
+            .is_none_or(|(known, _)| node < known.as_str())
+    {
+        container.blind = Some((node.to_owned(), why.to_owned()));
     }
 }
 

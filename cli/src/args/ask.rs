@@ -176,8 +176,9 @@ out unless --status asks for it; wide and JSON do not. Each agent on each node i
                minutes, or after it last ran
   STALE        the node does not report any more
   UNKNOWN      the node should report and never did (its architecture is not known, so that --arch
-               does not leave it out); or nothing of the agent is seen, and one of the node's pods
-               that may be it runs in a sandbox of its own (gVisor, Kata)
+               does not leave it out). Or nothing of the agent is seen, and one of the node's pods
+               that may be it runs in a sandbox of its own (gVisor, Kata); or it seems to be NATIVE,
+               where archtrace's own agent sees too little to tell
 
 Exit codes:
   0  all that was asked for is NATIVE or WAIVED, whatever --status leaves out

@@ -93,7 +93,7 @@ pub(super) static RECORDS: Metric = Metric::counter(
 );
 pub(super) static REFUSALS: Metric = Metric::counter(
     "collector_refusals",
-    "What was refused, by reason; the log tells the first of each.",
+    "What was refused, by reason, and events that exports could not pass on; the log tells the first of each.",
 );
 pub(super) static RESYNCS: Metric = Metric::counter(
     "collector_resyncs",

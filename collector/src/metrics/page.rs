@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use archtrace_export::Progress;
 use archtrace_facts::arch::Arch;
 use archtrace_facts::coverage::Counts;
 use archtrace_facts::fact::{Mode, Stage};
@@ -16,6 +17,7 @@ use tracing::debug;
 
 use super::{Own, Requests, names, process};
 use crate::accept::Places;
+use crate::exports;
 use crate::kubernetes;
 use crate::refusals::Refusals;
 use crate::store::Store;
@@ -73,6 +75,7 @@ pub(crate) struct Fleet<S> {
     pub(crate) own: Arc<Own>,
     pub(crate) requests: Requests,
     pub(crate) refusals: Arc<Refusals>,
+    pub(crate) exports: Vec<Arc<Progress>>,
     pub(crate) places: Places,
     pub(crate) kubernetes: Arc<kubernetes::Counts>,
     pub(crate) counting: Arc<Counting>,
@@ -178,7 +181,10 @@ impl<S: Store> Fleet<S> {
         self.own.show(sheet);
         self.requests.show(sheet);
         self.kubernetes.show(sheet);
-        sheet.by(&names::REFUSALS, "reason", self.refusals.all());
+        let refusals = self.refusals.all();
+        let refusals = refusals.map(|(reason, count)| (reason.to_owned(), count));
+        let refusals = refusals.chain(exports::troubles(&self.exports));
+        sheet.by(&names::REFUSALS, "reason", refusals);
         sheet.one(&names::CONNECTIONS, self.places.taken());
         sheet.one(&names::MOST_CONNECTIONS, self.places.most());
         if let Some(bytes) = process::resident_bytes() {

@@ -14,5 +14,6 @@ mod replicas;
 mod restart;
 mod security;
 mod sessions;
+mod since;
 mod sqlite;
 mod support;

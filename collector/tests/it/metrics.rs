@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use archtrace_collector::fleet::Nodes;
 use archtrace_collector::metrics::Options;
 use archtrace_collector::serve::Settings;
+use archtrace_export::ocsf::Limits;
 use archtrace_facts::fact::{Fact, Mode};
 use archtrace_facts::identity::Identity;
 use archtrace_facts::report::{Hello, Owner, StateUpdate, UpdateKind};
@@ -377,6 +378,28 @@ async fn mandated_agents_are_counted_by_how_they_are() {
         .until("archtrace_collector_view_current", &[], 1.0)
         .await;
     assert_eq!(value(&page, MANDATED, &[]), None, "{page}");
+}
+
+/// What an export could not pass on has a series before there is any of it, for alerts ask how it grows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_exports_could_not_pass_on_is_counted() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let exports = archtrace_collector::exports::Options {
+        ocsf: Some((
+            dir.path().join("findings.json"),
+            Limits {
+                bytes: 1 << 20,
+                earlier: 1,
+            },
+        )),
+        state: dir.path().to_owned(),
+        ..archtrace_collector::exports::Options::default()
+    };
+    let scraped = Scraped::start_with(10_000, |settings| settings.exports = exports).await;
+    for reason in ["export_ocsf_refused", "export_ocsf_skipped"] {
+        let name = "archtrace_collector_refusals_total";
+        scraped.until(name, &[("reason", reason)], 0.0).await;
+    }
 }
 
 /// docs/metrics.md names every metric that there is, with what is said of it on the page, and no other.

@@ -117,6 +117,8 @@ pub struct Asked<'a> {
     pub reports: Reports,
     /// The sandbox of a pod that may be the agent's: of its processes nothing is seen.
     pub hidden: Option<&'a str>,
+    /// Why its agent may take what is not native for native; empty if it does not.
+    pub blind: &'a str,
 }
 
 /// Decides how it is with the agent on the node. `names` knows what else an image goes by, by the digest of
@@ -136,6 +138,7 @@ pub fn judge<'a>(
         Reports::Now => failing(seen, troubles, now)
             .or_else(|| emulated(seen, now))
             .or_else(|| running(agent, on.arch, seen, names))
+            .map(|found| doubted(found, on.blind))
             .unwrap_or_else(|| match on.hidden {
                 Some(sandbox) => (Status::Unknown, Reason::Hidden(sandbox), None),
                 None => absent(seen, now),
@@ -260,6 +263,16 @@ fn running<'a>(
     }
     let version = version_of(first);
     Some((Status::Native, Reason::Native(version), Some(*first)))
+}
+
+/// What is wrong is known in any case; that nothing is, only where everything would be seen.
+fn doubted<'a>(found: Found<'a>, blind: &'a str) -> Found<'a> {
+    match found {
+        (Status::Native, _, seen) if !blind.is_empty() => {
+            (Status::Unknown, Reason::Blind(blind), seen)
+        }
+        found => found,
+    }
 }
 
 fn absent<'a>(seen: &[Seen<'a>], now: SystemTime) -> Found<'a> {

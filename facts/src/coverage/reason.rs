@@ -31,6 +31,8 @@ pub enum Reason<'a> {
     NothingRuns,
     /// Its pod came just now.
     Starting,
+    /// Nothing but native programs of it was seen, by an agent that sees too little.
+    Blind(&'a str),
     /// Nothing is there.
     Nothing,
     /// A pod that may be its own runs in this sandbox.
@@ -91,6 +93,10 @@ impl fmt::Display for Reason<'_> {
                 f.write_str("its pod is there, and no container of it runs: it cannot start, or crashes")
             }
             Self::Starting => f.write_str("its pod came just now, and no container of it runs yet"),
+            Self::Blind(why) => write!(
+                f,
+                "what is seen of it runs natively, but archtrace's agent {why}"
+            ),
             Self::Nothing => f.write_str("nothing on the node matches"),
             Self::Hidden(sandbox) => write!(
                 f,

@@ -88,6 +88,7 @@ const ON: Asked<'static> = Asked {
     arch: Arch::Arm64,
     reports: Reports::Now,
     hidden: None,
+    blind: "",
 };
 
 /// What is decided, and the words of why.
@@ -229,6 +230,29 @@ fn a_silent_node_is_never_fine() {
             told(&agent(), Asked { reports, ..ON }, &seen, &[]),
             expected
         );
+    }
+}
+
+#[test]
+fn what_a_node_cannot_see_is_never_fine() {
+    let on = Asked {
+        blind: "has no hook for header",
+        ..ON
+    };
+    let ok = native("r/falcon:7.18");
+    for (seen, expected) in [
+        (
+            vec![ok],
+            "UNKNOWN what is seen of it runs natively, but archtrace's agent has no hook for header",
+        ),
+        // What is wrong is known all the same.
+        (
+            vec![ok, emulated(2, DAY)],
+            "EMULATED amd64 program under /qemu, 2 processes",
+        ),
+        (vec![], "MISSING nothing on the node matches"),
+    ] {
+        assert_eq!(told(&agent(), on, &seen, &[]), expected);
     }
 }
 

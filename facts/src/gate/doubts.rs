@@ -9,9 +9,6 @@ use crate::identity::of_cgroup;
 /// Names in one sentence; the rest is counted.
 const NAMES: usize = 10;
 
-/// Hooks without which execs go unseen; fork and free only count CPU time.
-const SEEING: [&str; 3] = ["exec", "header", "failure"];
-
 /// Every doubt, in the order of kinds.
 ///
 /// Where so many pods were seen on reporting nodes as there should be, none is missing: then it does not
@@ -99,12 +96,8 @@ fn of_node(
             }
         }
     }
-    let hooks = status.preflight.hooks.iter();
-    let missing = hooks.filter(|hook| hook.tier == 0 && SEEING.contains(&&*hook.name));
-    let missing: Vec<_> = missing.map(|hook| hook.name.as_str()).collect();
-    if !missing.is_empty() {
-        let what = format!("the agent of {node} has no hook for {}", missing.join(", "));
-        add(DoubtKind::BlindNode, what);
+    for spot in status.preflight.blind_spots() {
+        add(DoubtKind::BlindNode, format!("the agent of {node} {spot}"));
     }
     if *lost > 0 {
         let what = format!("the agent of {node} lost {lost} record(s) while it was watched");

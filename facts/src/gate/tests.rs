@@ -304,6 +304,12 @@ fn nodes_can_hide_something() {
         hooks: hooks.iter().map(|(name, tier)| hook(name, *tier)).collect(),
         ..Preflight::default()
     };
+    let by_registry = |binfmt: &str| {
+        let mut preflight = hooks(&[("header", 3), ("exec", 1)]);
+        "registry".clone_into(&mut preflight.hooks[0].mechanism);
+        binfmt.clone_into(&mut preflight.binfmt);
+        preflight
+    };
     let uncovered = |cgroup: &str| Preflight {
         uncovered: vec![Uncovered {
             cgroup: cgroup.to_owned(),
@@ -318,6 +324,18 @@ fn nodes_can_hide_something() {
         (Preflight::default(), 3, &["lost_records"]),
         (hooks(&[("header", 3), ("fork", 0)]), 0, &[]),
         (hooks(&[("header", 0), ("exec", 1)]), 0, &["blind_node"]),
+        (by_registry("registered"), 0, &[]),
+        (
+            by_registry("none (the kernel has not loaded binfmt_misc)"),
+            0,
+            &[],
+        ),
+        // What the kernel puts in front of files is any program then.
+        (
+            by_registry("binfmt_misc is not mounted"),
+            0,
+            &["blind_node"],
+        ),
         (uncovered(&of_pod), 0, &["uncovered_pod"]),
         (uncovered("/kata_id-of-a"), 0, &["uncovered_pod"]),
         (uncovered("/kubepods/a"), 0, &["uncovered_pod"]),

@@ -13,6 +13,7 @@ pub(super) fn row_of(container: &Container, arch: Arch) -> Row {
         bad,
         more_bad,
         hidden,
+        blind,
         ..
     } = container;
     let row = |status, why: String| row(Layer::Runtime, name, status, why);
@@ -36,6 +37,14 @@ pub(super) fn row_of(container: &Container, arch: Arch) -> Row {
         return gate(
             format!("a pod of it runs in {runtime}, where nothing is seen of it"),
             format!("run one replica without {runtime} on a node that is {arch}, and verify that"),
+        );
+    }
+    if let Some((node, why)) = blind {
+        return gate(
+            format!("ran on {node}, where not all is seen: the agent there {why}"),
+            "run one replica on another node: archtrace findings --finding agent-degraded says which \
+             these are"
+                .to_owned(),
         );
     }
     let there = |mode| {

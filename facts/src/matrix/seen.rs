@@ -46,6 +46,8 @@ pub struct Container {
     pub more_bad: u64,
     /// The sandbox that hides what runs in it, if a pod has one.
     pub hidden: Option<String>,
+    /// A node that a pod has run on and whose agent may take anything for native, and why.
+    pub blind: Option<(String, String)>,
 }
 
 /// Programs that the CPU ran on nodes of one kind.

@@ -233,6 +233,14 @@ fn what_is_hidden_or_died_passes_no_gate() {
     let hidden = matrix(|container| container.hidden = Some("gvisor".to_owned()));
     assert_eq!(hidden.status, Status::Gate, "{hidden:?}");
     assert!(hidden.why.contains("gvisor"), "{hidden:?}");
+    let blind = matrix(|container| {
+        container.blind = Some(("n1".to_owned(), "has no hook for header".to_owned()));
+    });
+    assert_eq!(blind.status, Status::Gate, "{blind:?}");
+    assert!(
+        blind.why.contains("n1") && blind.why.contains("no hook"),
+        "{blind:?}"
+    );
     for (id, status) in [
         (Id::IllegalInstruction, Status::Fix),
         (Id::TrapInstruction, Status::Pass),

@@ -12,13 +12,14 @@ use archtrace_facts::coverage::Status;
 
 use super::digests::Digests;
 use super::look::{Look, On};
+use crate::findings::recent::Unseen;
 use crate::read::NodeId;
 
 /// What was judged last.
 #[derive(Debug, Default)]
 pub(crate) struct Judged {
-    /// Of which ledger, and by which names of images.
-    of: Option<(Arc<()>, Arc<Digests>)>,
+    /// Of which ledger, by which names of images, and given what of nodes is not seen.
+    of: Option<(Arc<()>, Arc<Digests>, Arc<Unseen>)>,
     nodes: HashMap<NodeId, OfNode>,
     /// Of a node that never reported, of which nothing is kept.
     unheard: Vec<Option<Status>>,
@@ -64,12 +65,13 @@ impl Judged {
 
     /// Forgets what was judged of something else.
     fn begin(&mut self, look: &Look<'_>) {
-        let is_it = |(ledger, digests): &(Arc<()>, Arc<Digests>)| {
-            Arc::ptr_eq(ledger, look.ledger.life()) && Arc::ptr_eq(digests, look.digests)
-        };
-        if !self.of.as_ref().is_some_and(is_it) {
+        let (life, digests, unseen) = (look.ledger.life(), look.digests, look.recent.unseen());
+        let is_it = self.of.as_ref().is_some_and(|of| {
+            Arc::ptr_eq(&of.0, life) && Arc::ptr_eq(&of.1, digests) && Arc::ptr_eq(&of.2, unseen)
+        });
+        if !is_it {
             *self = Self {
-                of: Some((Arc::clone(look.ledger.life()), Arc::clone(look.digests))),
+                of: Some((Arc::clone(life), Arc::clone(digests), Arc::clone(unseen))),
                 ..Self::default()
             };
         }

@@ -22,17 +22,22 @@ use crate::read::{EventQuery, FactChange, Head, NodeId, Read, StoreError, Versio
 /// How far back events tell how it is with an agent.
 pub(crate) const WINDOW: Duration = Duration::from_secs(24 * 3600);
 
-/// Events that are looked at when a policy comes into force, the newest first; later ones as they come.
+/// Events of each kind that are looked at when a policy comes into force, the newest first; later ones as they
+/// come.
 const FIRST_EVENTS: u32 = 5000;
 
 /// Different details until it is worth while to look for those that nothing has any more.
 const TIDY_AFTER: usize = 1000;
+
+/// Events that wait for the names of their pods: these come within seconds, or never.
+const MOST_UNNAMED: usize = 1000;
 
 /// What is known for a policy.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     pub(crate) mandated: Arc<Mandated>,
     details: Details,
+    unnamed: Unnamed,
     /// By node and by the agent's place in the policy.
     happened: HashMap<(NodeId, usize), Happened>,
     changed: Changed,
@@ -61,6 +66,9 @@ struct Happened {
     died: Option<NodeEvent>,
 }
 
+/// What happened last in cgroups of which it is not known yet whose they are, by whether it was a death.
+type Unnamed = HashMap<(NodeId, String, bool), NodeEvent>;
+
 /// What identities say beyond what the live view keeps.
 #[derive(Clone, Debug, Default)]
 struct Details {
@@ -86,10 +94,22 @@ static NOTHING: Detail = Detail {
 };
 
 impl Ledger {
-    /// Takes in a change of a fact.
+    /// Takes in a change of a fact, and what happened in its cgroup before anybody knew whose that is.
     pub(crate) fn take(&mut self, change: &FactChange) {
         self.details.take(change);
         self.changed.has(change.node);
+        let identity = &change.fact.identity;
+        if self.unnamed.is_empty() || !is_named(identity) {
+            return;
+        }
+        let cgroup = &change.fact.fact.key.cgroup;
+        for is_death in [false, true] {
+            let place = (change.node, cgroup.clone(), is_death);
+            if let Some(mut event) = self.unnamed.remove(&place) {
+                event.identity = identity.clone();
+                self.happened(change.node, &event);
+            }
+        }
     }
 
     /// Forgets facts of a node that is no more.
@@ -100,6 +120,7 @@ impl Ledger {
         self.happened.retain(|(node, _), _| *node != gone.id);
         // Those of which nothing was heard have no number. What comes later gets one that is new.
         self.changed.nodes.remove(&gone.id);
+        self.unnamed.retain(|(node, ..), _| *node != gone.id);
     }
 
     /// Takes in what happened, if it matters to an agent.
@@ -114,6 +135,10 @@ impl Ledger {
         };
         if finding::of_event(told).is_none() {
             return;
+        }
+        if !is_named(&event.identity) {
+            let place = (node, told.key.cgroup.clone(), is_death);
+            keep_newest(&mut self.unnamed, place, event);
         }
         let words = Words::of(|field| event.text(field), &event.identity.labels);
         self.changed.has(node);
@@ -167,6 +192,25 @@ impl Ledger {
             Record::Loss(_) | Record::Handler(_) => None,
         })
     }
+}
+
+/// Whether it is known whose it is. What a pod belongs to is known as soon as its labels are.
+fn is_named(identity: &Identity) -> bool {
+    !identity.workload.is_empty() || !identity.unit.is_empty()
+}
+
+/// Where there are too many, those that have waited longest are given up.
+fn keep_newest(unnamed: &mut Unnamed, place: (NodeId, String, bool), event: &NodeEvent) {
+    let known = unnamed.get(&place);
+    if known.is_some_and(|known| known.record.time() > event.record.time()) {
+        return;
+    }
+    if known.is_none() && unnamed.len() >= MOST_UNNAMED {
+        let oldest = unnamed.iter().min_by_key(|(_, event)| event.record.time());
+        let oldest = oldest.map(|(place, _)| place.clone());
+        oldest.map(|place| unnamed.remove(&place));
+    }
+    unnamed.insert(place, event.clone());
 }
 
 fn trouble<'a>(event: &'a Event, identity: &'a Identity) -> Trouble<'a> {
@@ -279,6 +323,7 @@ pub(crate) async fn prepare<S: Read>(shared: &Shared<S>, heads: &[Head]) -> Resu
     let mut ledger = Ledger {
         mandated,
         details,
+        unnamed: HashMap::new(),
         happened: HashMap::new(),
         changed: Changed::default(),
     };
@@ -314,17 +359,21 @@ async fn read_events<S: Read>(store: &S) -> Result<Vec<(NodeId, NodeEvent)>, Sto
         since,
         ..Filter::default()
     };
-    let kinds = [EventKind::IllegalInstruction, EventKind::FailedExec];
-    let query = EventQuery {
-        selection: Selection {
-            allow: vec![filter],
-            ..Selection::default()
-        },
-        kinds: kinds.map(|kind| kind.as_str().to_owned()).to_vec(),
-        ascending: false,
-        after: None,
-        limit: FIRST_EVENTS,
-    };
-    let events = store.events(query).await?.into_iter();
-    Ok(events.map(|(cursor, event)| (cursor.node, event)).collect())
+    let mut read = Vec::new();
+    // Apart: what is refused in a loop must not hide what died.
+    for kind in [EventKind::IllegalInstruction, EventKind::FailedExec] {
+        let query = EventQuery {
+            selection: Selection {
+                allow: vec![filter.clone()],
+                ..Selection::default()
+            },
+            kinds: vec![kind.as_str().to_owned()],
+            ascending: false,
+            after: None,
+            limit: FIRST_EVENTS,
+        };
+        let events = store.events(query).await?.into_iter();
+        read.extend(events.map(|(cursor, event)| (cursor.node, event)));
+    }
+    Ok(read)
 }

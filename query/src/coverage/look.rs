@@ -25,7 +25,7 @@ pub(crate) struct Look<'a> {
     pub(crate) table: &'a Table,
     pub(crate) ledger: &'a Ledger,
     pub(crate) digests: &'a Arc<Digests>,
-    /// Knows which pods are in sandboxes.
+    /// Knows which pods are in sandboxes, and which nodes' agents see too little.
     pub(crate) recent: &'a Recent,
     pub(crate) expected: &'a ExpectedNodes,
     pub(crate) now: SystemTime,
@@ -53,7 +53,7 @@ impl<'a> On<'a> {
         nodes.has(is_known.then_some(self.cluster), self.name, self.arch())
     }
 
-    fn asked(&self) -> Asked<'a> {
+    fn asked(&self, recent: &'a Recent) -> Asked<'a> {
         let reports = match self.node {
             Some(node) if node.current => Reports::Now,
             Some(_) => Reports::Before,
@@ -65,6 +65,7 @@ impl<'a> On<'a> {
             arch: self.arch().unwrap_or(Arch::Unknown),
             reports,
             hidden: None,
+            blind: recent.blind(self.cluster, self.name).unwrap_or_default(),
         }
     }
 }
@@ -128,7 +129,7 @@ impl<'a> Look<'a> {
             };
             let asked = Asked {
                 hidden,
-                ..on.asked()
+                ..on.asked(self.recent)
             };
             let verdict = judge(agent, asked, &seen, &troubles, &names, self.now);
             let until = steady_until(agent, &seen, &troubles, self.now);

@@ -24,7 +24,7 @@ const AGE: Duration = Duration::from_secs(30);
 /// How far back events are findings.
 pub(crate) const WINDOW: Duration = Duration::from_secs(24 * 3600);
 
-/// The newest of these events: a program that dies in a loop is told of once a second.
+/// The newest of these events, of each kind: a program that dies in a loop is told of once a second.
 const MAX_EVENTS: u32 = 5000;
 
 /// How late an event may come in to be found by the next look; others are by the next look at all, after
@@ -54,8 +54,18 @@ pub(crate) struct Recent {
     nodes: Vec<(Arch, Evidence)>,
     /// All images, as far as the matrix asks.
     variants: Images,
-    uncovered: Uncovered,
+    unseen: Arc<Unseen>,
 }
+
+/// What agents do not see: the same as before, if nothing of it changed.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Unseen {
+    uncovered: Uncovered,
+    blind: Blind,
+}
+
+/// By cluster and node, why agents may take what is not native for native.
+type Blind = HashMap<(String, String), String>;
 
 /// By cluster and node, the UIDs of pods in sandboxes of which nothing is seen, and what these are.
 type Uncovered = HashMap<(String, String), HashMap<String, String>>;
@@ -101,10 +111,29 @@ impl Recent {
 
     /// Of a node's pods those in sandboxes of which nothing is seen: UIDs, and which sandbox.
     pub(crate) fn uncovered(&self, cluster: &str, node: &str) -> Option<&HashMap<String, String>> {
-        if self.uncovered.is_empty() {
+        if self.unseen.uncovered.is_empty() {
             return None;
         }
-        self.uncovered.get(&(cluster.to_owned(), node.to_owned()))
+        self.unseen
+            .uncovered
+            .get(&(cluster.to_owned(), node.to_owned()))
+    }
+
+    /// Why a node's agent may take what is not native for native, if it may.
+    pub(crate) fn blind(&self, cluster: &str, node: &str) -> Option<&str> {
+        if self.unseen.blind.is_empty() {
+            return None;
+        }
+        let spots = self
+            .unseen
+            .blind
+            .get(&(cluster.to_owned(), node.to_owned()));
+        spots.map(String::as_str)
+    }
+
+    /// What of nodes is not seen, as a whole.
+    pub(crate) fn unseen(&self) -> &Arc<Unseen> {
+        &self.unseen
     }
 }
 
@@ -144,7 +173,9 @@ async fn read<S: Read>(
     let since = since.unwrap_or(oldest).max(oldest);
     let known = before.map_or(&[][..], |before| &before.events);
     let (images, variants) = read_images(store).await?;
-    let (nodes, uncovered) = read_nodes(store, alive_since).await?;
+    let (nodes, unseen) = read_nodes(store, alive_since).await?;
+    let same = before.filter(|before| *before.unseen == unseen);
+    let unseen = same.map_or_else(|| Arc::new(unseen), |before| Arc::clone(&before.unseen));
     Ok(Recent {
         at,
         all_at: before.map_or(at, |before| before.all_at),
@@ -153,7 +184,7 @@ async fn read<S: Read>(
         images,
         nodes,
         variants,
-        uncovered,
+        unseen,
     })
 }
 
@@ -175,7 +206,17 @@ fn joined(
         event.record.time() >= oldest && places.insert(place)
     });
     events.sort_by_key(|event| std::cmp::Reverse(event.record.time()));
-    events.truncate(usize::try_from(MAX_EVENTS).unwrap_or(usize::MAX));
+    let (mut deaths, mut others) = (0, 0);
+    events.retain(|event| {
+        let death = EventKind::IllegalInstruction.as_str();
+        let kept = if event.record.kind() == death {
+            &mut deaths
+        } else {
+            &mut others
+        };
+        *kept += 1;
+        *kept <= MAX_EVENTS
+    });
     events
 }
 
@@ -187,21 +228,25 @@ async fn read_events<S: Read>(
         since: Some(since),
         ..Filter::default()
     };
-    let kinds = [EventKind::IllegalInstruction, EventKind::FailedExec];
-    let query = EventQuery {
-        selection: Selection {
-            allow: vec![filter],
-            ..Selection::default()
-        },
-        kinds: kinds.map(|kind| kind.as_str().to_owned()).to_vec(),
-        ascending: false,
-        after: None,
-        limit: MAX_EVENTS,
-    };
-    let events = store.events(query).await?.into_iter();
-    let events = events.map(|(_, event)| event);
-    let found = events.filter(|event| evidence::id_of_event(event).is_some());
-    Ok(found.map(Arc::new).collect())
+    let mut found = Vec::new();
+    // Apart: what is refused in a loop must not hide what died.
+    for kind in [EventKind::IllegalInstruction, EventKind::FailedExec] {
+        let query = EventQuery {
+            selection: Selection {
+                allow: vec![filter.clone()],
+                ..Selection::default()
+            },
+            kinds: vec![kind.as_str().to_owned()],
+            ascending: false,
+            after: None,
+            limit: MAX_EVENTS,
+        };
+        let events = store.events(query).await?.into_iter();
+        let events = events.map(|(_, event)| event);
+        let events = events.filter(|event| evidence::id_of_event(event).is_some());
+        found.extend(events.map(Arc::new));
+    }
+    Ok(found)
 }
 
 async fn read_images<S: Read>(
@@ -231,8 +276,8 @@ async fn read_images<S: Read>(
 async fn read_nodes<S: Read>(
     store: &S,
     alive_since: SystemTime,
-) -> Result<(Vec<(Arch, Evidence)>, Uncovered), StoreError> {
-    let (mut found, mut uncovered, mut after) = (Vec::new(), Uncovered::new(), None);
+) -> Result<(Vec<(Arch, Evidence)>, Unseen), StoreError> {
+    let (mut found, mut unseen, mut after) = (Vec::new(), Unseen::default(), None);
     loop {
         let query = NodeQuery {
             names: Vec::new(),
@@ -244,17 +289,22 @@ async fn read_nodes<S: Read>(
         for (id, node) in &nodes {
             let evidence = evidence::of_node(node).into_iter();
             found.extend(evidence.map(|evidence| (node.info.arch, evidence)));
+            let name = || (node.cluster.clone(), node.info.name.clone());
             let hidden = node.preflight.uncovered.iter();
             let hidden =
                 hidden.map(|hidden| (of_cgroup(&hidden.cgroup).pod_uid, hidden.runtime.clone()));
             let hidden: HashMap<_, _> = hidden.filter(|(uid, _)| !uid.is_empty()).collect();
             if !hidden.is_empty() {
-                uncovered.insert((node.cluster.clone(), node.info.name.clone()), hidden);
+                unseen.uncovered.insert(name(), hidden);
+            }
+            let spots = node.preflight.blind_spots();
+            if !spots.is_empty() {
+                unseen.blind.insert(name(), spots.join(", and "));
             }
             after = Some(*id);
         }
         if nodes.is_empty() {
-            return Ok((found, uncovered));
+            return Ok((found, unseen));
         }
     }
 }

@@ -49,6 +49,24 @@ struct Wanted {
     limit: usize,
 }
 
+/// What is known beside facts, as of some seconds ago.
+pub(super) struct Beside {
+    digests: Arc<Digests>,
+    recent: Arc<Recent>,
+}
+
+pub(super) async fn beside<S: Read>(
+    query: &Inner<S>,
+    shared: &Shared<S>,
+) -> Result<Beside, Status> {
+    let digests = shared.digests().await.map_err(ask::unavailable)?;
+    let recent = shared.recent(query.alive_since()).await;
+    Ok(Beside {
+        digests,
+        recent: recent.map_err(ask::unavailable)?,
+    })
+}
+
 /// What was found.
 struct Found {
     /// Agents that have to run on some node of the instruction sets that were asked for.
@@ -76,12 +94,10 @@ pub(super) async fn get<S: Read>(
     let history = request.history;
     let wanted = wanted(request, question, limit)?;
     let shared = query.live.loaded().await?;
-    let digests = shared.digests().await.map_err(ask::unavailable)?;
-    let recent = shared.recent(query.alive_since()).await;
-    let recent = recent.map_err(ask::unavailable)?;
+    let beside = beside(query, &shared).await?;
     // The first look is some 200 ms of work for 10,000 nodes and 12 agents, and each later one some
     // milliseconds, which others should not wait for.
-    let found = tokio::task::spawn_blocking(move || find(&shared, &digests, &recent, &wanted));
+    let found = tokio::task::spawn_blocking(move || find(&shared, &beside, &wanted));
     let found = found
         .await
         .map_err(|error| Status::internal(format!("the look failed: {error}")))??;
@@ -117,9 +133,7 @@ pub(super) async fn for_matrix<S: Read>(
         return Ok(None);
     }
     let shared = query.live.loaded().await?;
-    let digests = shared.digests().await.map_err(ask::unavailable)?;
-    let recent = shared.recent(query.alive_since()).await;
-    let recent = recent.map_err(ask::unavailable)?;
+    let beside = beside(query, &shared).await?;
     let not_native = Is::ALL.iter().filter(|status| **status != Is::Native);
     let wanted = Wanted {
         agents: Vec::new(),
@@ -132,7 +146,7 @@ pub(super) async fn for_matrix<S: Read>(
         limit: EXAMPLES,
     };
     let rows = tokio::task::spawn_blocking(move || {
-        let found = find(&shared, &digests, &recent, &wanted)?;
+        let found = find(&shared, &beside, &wanted)?;
         Ok(matrix::mandated(
             arch,
             &found.agents,
@@ -186,15 +200,10 @@ fn wanted(request: v1::GetCoverageRequest, question: u64, limit: u32) -> Result<
 }
 
 /// Looks at all that is asked for, and keeps one row more than asked for.
-fn find<S: Read>(
-    shared: &Shared<S>,
-    digests: &Arc<Digests>,
-    recent: &Recent,
-    wanted: &Wanted,
-) -> Result<Found, Status> {
+fn find<S: Read>(shared: &Shared<S>, beside: &Beside, wanted: &Wanted) -> Result<Found, Status> {
     let expected = shared.expected().nodes();
     let (table, ledger) = (shared.table(), shared.ledger());
-    let look = look(&table, &ledger, digests, recent, &expected)?;
+    let look = look(&table, &ledger, beside, &expected)?;
     let mut judged = shared.judged();
     let is_wanted: Vec<_> = look
         .agents()
@@ -274,8 +283,7 @@ fn find<S: Read>(
 pub(super) fn look<'a>(
     table: &'a Table,
     ledger: &'a Option<Ledger>,
-    digests: &'a Arc<Digests>,
-    recent: &'a Recent,
+    beside: &'a Beside,
     expected: &'a ExpectedNodes,
 ) -> Result<Look<'a>, Status> {
     let ledger = ledger.as_ref();
@@ -283,8 +291,8 @@ pub(super) fn look<'a>(
     Ok(Look {
         table,
         ledger,
-        digests,
-        recent,
+        digests: &beside.digests,
+        recent: &beside.recent,
         expected,
         now: SystemTime::now(),
     })
@@ -317,13 +325,11 @@ pub(super) async fn changes<S: Read>(
         return Ok((known, Vec::new()));
     }
     let shared = query.live.loaded().await?;
-    let digests = shared.digests().await.map_err(ask::unavailable)?;
-    let recent = shared.recent(query.alive_since()).await;
-    let recent = recent.map_err(ask::unavailable)?;
+    let beside = beside(query, &shared).await?;
     let looked = tokio::task::spawn_blocking(move || {
         let expected = shared.expected().nodes();
         let (table, ledger) = (shared.table(), shared.ledger());
-        let look = look(&table, &ledger, &digests, &recent, &expected)?;
+        let look = look(&table, &ledger, &beside, &expected)?;
         let changes = known.changes(&look, &mut shared.judged());
         Ok((known, changes))
     });

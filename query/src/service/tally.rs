@@ -7,8 +7,8 @@ use archtrace_facts::coverage::{Counts, InForce, Tally};
 use archtrace_facts::policy::Nodes;
 use tonic::Status;
 
-use super::coverage::look;
-use super::{Query, ask};
+use super::coverage::{beside, look};
+use super::Query;
 use crate::mandates::Mandates;
 use crate::read::Read;
 
@@ -35,13 +35,11 @@ impl<S: Read> Query<S> {
             Mandates::Nobody(why) => return Err(Status::failed_precondition(*why)),
         };
         let shared = self.inner.live.loaded().await?;
-        let digests = shared.digests().await.map_err(ask::unavailable)?;
-        let recent = shared.recent(self.inner.alive_since()).await;
-        let recent = recent.map_err(ask::unavailable)?;
+        let beside = beside(&self.inner, &shared).await?;
         let counted = tokio::task::spawn_blocking(move || {
             let expected = shared.expected().nodes();
             let (table, ledger) = (shared.table(), shared.ledger());
-            let look = look(&table, &ledger, &digests, &recent, &expected)?;
+            let look = look(&table, &ledger, &beside, &expected)?;
             let mut judged = shared.judged();
             let has_machines = !expected.machines.is_empty();
             // By agent, in the order of the policy, of each kind of node.

@@ -1,5 +1,6 @@
 //! How it is with mandated agents.
 
+mod blind;
 mod changes;
 mod matrix;
 
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use archtrace_facts::arch::Arch;
 use archtrace_facts::coverage::{InForce, Place, Status};
-use archtrace_facts::fact::{Event, EventKind, Fact, FactKey, IllegalInstruction, Mode, Origin};
+use archtrace_facts::fact::{Fact, Mode};
 use archtrace_facts::fleet::{ExpectedNode, ExpectedNodes};
 use archtrace_facts::identity::{Identity, LastExit};
 use archtrace_facts::policy::{Agent, Match, Nodes, Policy, Waiver, words};

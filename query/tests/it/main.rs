@@ -6,5 +6,6 @@ mod growth;
 mod matrix;
 mod memory;
 mod tags;
+mod told;
 mod verify;
 mod view;

@@ -15,6 +15,7 @@ use archtrace_query::Query;
 use tonic::{Code, Request, Status};
 
 use super::memory::{Memory, at, fact, query};
+use super::told::{death, refused_in_a_loop, without};
 
 /// A fact of a container of its own.
 fn of(pod: &str, container: &str, binary: &str, mode: Mode) -> Fact {
@@ -273,4 +274,32 @@ async fn a_node_that_is_silent_proves_nothing() {
     let answer = ask(&query, to("amd64")).await.expect("an answer");
     let runtime = |workload: usize| &*answer.workloads[workload].rows[0].status;
     assert_eq!((runtime(2), runtime(3)), ("PASS", "GATE"));
+}
+
+#[tokio::test]
+async fn a_node_that_sees_too_little_proves_nothing() {
+    let store = filled();
+    store.sees(archtrace_query::read::NodeId(2), without("header"));
+    let query = query(&store, None);
+    let answer = ask(&query, to("amd64")).await.expect("an answer");
+    let runtime = |workload: usize| &*answer.workloads[workload].rows[0].status;
+    assert_eq!((runtime(2), runtime(3)), ("PASS", "GATE"));
+}
+
+#[tokio::test]
+async fn what_is_refused_in_a_loop_hides_no_death() {
+    let store = filled();
+    let node = archtrace_query::read::NodeId(1);
+    let key = of("web", "web", "/web", Mode::Native).key;
+    store.tell(node, death(key), identity("shop", "Deployment/web", "web"));
+    refused_in_a_loop(&store, node);
+    let query = query(&store, None);
+    let answer = ask(&query, to("amd64")).await.expect("an answer");
+    let web = names(&answer)
+        .into_iter()
+        .find(|name| name.contains("shop Deployment/web"));
+    assert!(
+        web.as_ref().is_some_and(|web| web.ends_with("FIX")),
+        "{web:?}"
+    );
 }

@@ -7,8 +7,11 @@ use std::time::{Duration, SystemTime};
 
 use archtrace_facts::arch::Arch;
 use archtrace_facts::fact::{Event, EventKind, Fact, FactId, FactKey, Mode, Via};
-use archtrace_facts::fleet::{ExpectedNodes, FleetImage, NodeEvent, NodeFact, NodeStatus, Totals};
+use archtrace_facts::fleet::{
+    ExpectedNodes, FleetImage, NodeEvent, NodeFact, NodeState, NodeStatus, Totals,
+};
 use archtrace_facts::identity::Identity;
+use archtrace_facts::node::{NodeInfo, Preflight};
 use archtrace_facts::report::Record;
 use archtrace_query::read::{
     EventCursor, EventQuery, FactChange, FactCursor, FactQuery, Head, ImageCursor, ImageQuery,
@@ -22,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Memory {
     nodes: Mutex<Vec<Node>>,
     image: Mutex<Option<FleetImage>>,
+    statuses: Mutex<Vec<(NodeId, NodeStatus)>>,
     away: AtomicBool,
     questions: AtomicU64,
 }
@@ -122,6 +126,40 @@ impl Memory {
         *self.image.lock().expect("no test panics meanwhile") = Some(image);
     }
 
+    /// What the node's agent says of how well it sees.
+    pub(crate) fn sees(&self, node: NodeId, preflight: Preflight) {
+        let head = self.lock()[node.0 as usize - 1].head.clone();
+        let status = NodeStatus {
+            cluster: head.cluster,
+            info: NodeInfo {
+                name: head.name,
+                uid: String::new(),
+                arch: head.arch,
+                kernel_release: String::new(),
+                cpu_model: String::new(),
+                page_size: 4096,
+                boot_id: String::new(),
+                agent_version: String::new(),
+                cpu_generation: String::new(),
+                cpu_features: Vec::new(),
+                runs_32bit: None,
+                lockdown: String::new(),
+            },
+            state: NodeState::Reporting,
+            last_heard: Some(head.last_heard),
+            attached_at: None,
+            preflight,
+            facts: 0,
+            emulated_facts: 0,
+            failed_facts: 0,
+            emulated_processes: 0,
+            losses: Vec::new(),
+            health: None,
+        };
+        let mut statuses = self.statuses.lock().expect("no test panics meanwhile");
+        statuses.push((node, status));
+    }
+
     pub(crate) fn heard(&self, node: NodeId, at: SystemTime) {
         self.lock()[node.0 as usize - 1].head.last_heard = at;
     }
@@ -199,6 +237,10 @@ impl Read for Memory {
                 })
             })
             .filter(|(_, event)| query.selection.matches_event(event))
+            .filter(|(_, event)| {
+                let kind = event.record.kind();
+                query.kinds.is_empty() || query.kinds.iter().any(|asked| asked == kind)
+            })
             .collect();
         let place = |cursor: &EventCursor| (cursor.time, cursor.node, cursor.sequence);
         rows.sort_by_key(|(cursor, _)| place(cursor));
@@ -225,9 +267,11 @@ impl Read for Memory {
             .collect())
     }
 
-    async fn nodes(&self, _: NodeQuery) -> Result<Vec<(NodeId, NodeStatus)>, StoreError> {
+    async fn nodes(&self, query: NodeQuery) -> Result<Vec<(NodeId, NodeStatus)>, StoreError> {
         self.check()?;
-        Ok(Vec::new())
+        let statuses = self.statuses.lock().expect("no test panics meanwhile");
+        let first = query.after.is_none();
+        Ok(statuses.iter().filter(|_| first).cloned().collect())
     }
 
     async fn totals(&self, _: SystemTime) -> Result<Totals, StoreError> {

@@ -70,7 +70,9 @@ impl Emulated {
         }
         let burnt = sums.values().map(|sum| sum.cpu_ns);
         let burnt = burnt.fold(0, u64::saturating_add);
-        let alive = sums.values().map(|sum| sum.alive).sum();
+        // Agents tell what they like.
+        let alive = sums.values().map(|sum| sum.alive);
+        let alive = alive.fold(0, u64::saturating_add);
         let mut sums: Vec<_> = sums.into_iter().collect();
         sums.sort_by_key(|(_, sum)| Reverse(sum.cpu_ns));
         let (sums, pager) = cut(sums, page, link::EMULATED);
@@ -142,5 +144,47 @@ fn row(place: Place<'_>, sum: &Sum<'_>, burnt: u64, now: SystemTime) -> Row {
         share: Bar::new(sum.cpu_ns, burnt),
         since: When::new(sum.first.unwrap_or(now), now),
         last: When::new(sum.last.unwrap_or(now), now),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use archtrace_facts::arch::Arch;
+    use archtrace_facts::fact::{Fact, FactKey, Mode};
+    use archtrace_facts::identity::Identity;
+
+    use super::*;
+
+    #[test]
+    fn numbers_that_no_honest_agent_tells_are_summed_up() {
+        let of_node = |node: &str| NodeFact {
+            cluster: String::new(),
+            node: node.to_owned(),
+            node_arch: Arch::Arm64,
+            identity: Identity::default(),
+            fact: Fact {
+                key: FactKey {
+                    cgroup: "/a".to_owned(),
+                    binary: "/app".to_owned(),
+                    path_resolved: true,
+                    arch: Arch::Amd64,
+                    mode: Mode::Emulated,
+                    emulator: None,
+                    via: None,
+                    cause: None,
+                },
+                count: u64::MAX,
+                processes: u64::MAX,
+                cpu_ns: u64::MAX,
+                first_seen: SystemTime::UNIX_EPOCH,
+                last_seen: SystemTime::UNIX_EPOCH,
+            },
+            current: true,
+            ended: false,
+        };
+        let facts = ["n1", "n2"].map(of_node);
+        let coverage = Coverage::default();
+        let page = Emulated::new(&facts, false, &coverage, 0, SystemTime::UNIX_EPOCH);
+        assert_eq!(page.alive, count(u64::MAX));
     }
 }

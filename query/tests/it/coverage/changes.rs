@@ -1,5 +1,6 @@
 //! What changes: policies, what happened, and what is told of it.
 
+use super::super::told::{death, refused_in_a_loop};
 use super::*;
 
 #[tokio::test]
@@ -26,29 +27,33 @@ async fn labels_are_known_whichever_policy_asks_for_them() {
 }
 
 #[tokio::test]
+async fn what_happened_to_a_pod_without_a_name_is_known_when_it_has_one() {
+    let store = Arc::new(Memory::default());
+    let node = add_node(&store, "n1");
+    store.put(node, vec![(native(), Identity::default())]);
+    let (query, _) = with(&store, &[], vec![agent("a", namespace("falcon"))]);
+    until(&query, &["a n1 MISSING"]).await;
+    // Agents tell of deaths at once, and ask the runtime whose they are meanwhile.
+    store.tell(node, death(native().key), Identity::default());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    store.put(node, vec![(native(), pod())]);
+    until(&query, &["a n1 FAILING"]).await;
+}
+
+#[tokio::test]
+async fn what_is_refused_in_a_loop_hides_no_death() {
+    let store = Arc::new(Memory::default());
+    let node = add_node(&store, "n1");
+    store.put(node, vec![(native(), pod())]);
+    store.tell(node, death(native().key), pod());
+    refused_in_a_loop(&store, node);
+    let (query, _) = with(&store, &[], vec![agent("a", namespace("falcon"))]);
+    until(&query, &["a n1 FAILING"]).await;
+}
+
+#[tokio::test]
 async fn what_happened_is_seen_before_and_after_the_first_look() {
     let store = Arc::new(Memory::default());
-    let death = |key: FactKey| Event {
-        time: SystemTime::now(),
-        kind: EventKind::IllegalInstruction,
-        pid: 1,
-        comm: "falcon".to_owned(),
-        key,
-        errno: 0,
-        count: 1,
-        instruction: Some(IllegalInstruction {
-            origin: Origin::Cpu,
-            code: 2,
-            sender: None,
-            address: 0,
-            bytes: vec![0, 0, 0, 0],
-            mnemonic: Some("ptrue".to_owned()),
-            extension: Some("SVE".to_owned()),
-            cpu_has: Some(false),
-            module: None,
-            offset: None,
-        }),
-    };
     let nodes = ["n1", "n2", "n3"].map(|name| {
         let node = add_node(&store, name);
         store.put(node, vec![(native(), pod())]);
@@ -58,8 +63,11 @@ async fn what_happened_is_seen_before_and_after_the_first_look() {
     let (query, _) = with(&store, &[], vec![agent("a", namespace("falcon"))]);
     until(&query, &["a n1 FAILING", "a n2 NATIVE", "a n3 NATIVE"]).await;
     store.tell(nodes[1], death(native().key), pod());
-    // Of somebody else.
-    store.tell(nodes[2], death(native().key), Identity::default());
+    let other = Identity {
+        workload: "Deployment/other".to_owned(),
+        ..Identity::default()
+    };
+    store.tell(nodes[2], death(native().key), other);
     until(&query, &["a n1 FAILING", "a n2 FAILING", "a n3 NATIVE"]).await;
     let looping = Identity {
         attempt: 9,
