@@ -48,13 +48,14 @@ prop_compose! {
         labels in btree_map(text(), text(), 0..4),
         attempt: u32,
         last_exit in of((any::<i32>(), text())),
+        workload_from_api: bool,
     ) -> Identity {
         let [namespace, pod, container, pod_uid, container_id, unit, image, image_id, workload] =
             std::array::from_fn(|i| words[i].clone());
         let last_exit = last_exit.map(|(code, reason)| LastExit { code, reason });
         Identity {
             namespace, pod, container, pod_uid, container_id, unit, image, image_id, image_arch,
-            workload, labels, attempt, last_exit,
+            workload, workload_from_api, labels, attempt, last_exit,
         }
     }
 }
