@@ -119,6 +119,9 @@ impl PlatformText {
         {
             return Err("a platform has words that are too long".to_owned());
         }
+        if os.contains('/') || architecture.contains('/') {
+            return Err("a platform has slashes in its words".to_owned());
+        }
         if architecture.is_empty() {
             return Ok(None);
         }
@@ -180,6 +183,10 @@ mod tests {
             (
                 format!(r#""platform": {{"architecture": "{}"}}"#, "x".repeat(65)),
                 Err("a platform has words that are too long".to_owned()),
+            ),
+            (
+                r#""platform": {"os": "linux/arm64", "architecture": "amd64"}"#.to_owned(),
+                Err("a platform has slashes in its words".to_owned()),
             ),
         ] {
             assert_eq!(entry(&rest), expected, "{rest}");

@@ -125,6 +125,8 @@ impl Registry {
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            // The shell says how its children end.
+            .stderr(Stdio::null())
             .spawn()
             .expect("starts a shell");
         let input = keeper.stdin.take();
