@@ -20,6 +20,7 @@ use crate::finding;
 use crate::identity::Identity;
 use crate::image::Image;
 use crate::node::{Health, NodeInfo, Preflight};
+use crate::registry::Check;
 use crate::report::Record;
 
 /// A fact of one node.
@@ -69,6 +70,8 @@ pub struct FleetImage {
     pub nodes: Vec<(Arch, u64)>,
     /// When one of them last told of it.
     pub last_seen: SystemTime,
+    /// What registries have under those of its names that pods ask for; stores know nothing of it.
+    pub registry: Vec<Check>,
 }
 
 impl FleetImage {

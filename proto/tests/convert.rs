@@ -345,7 +345,8 @@ proptest! {
     ) {
         prop_assert_eq!(decode_identity(&encode_identity(&identity)), Ok(identity));
         prop_assert_eq!(decode_image(&encode_image(&image)), Ok(image.clone()));
-        let image = FleetImage { image, nodes, last_seen };
+        let registry = Vec::new();
+        let image = FleetImage { image, nodes, last_seen, registry };
         prop_assert_eq!(back::<_, v1::FleetImage>(&image), Ok(image));
     }
 

@@ -60,6 +60,7 @@ fn image(i: i64) -> FleetImage {
         },
         nodes: vec![(Arch::Amd64, 100)],
         last_seen: SystemTime::now(),
+        registry: Vec::new(),
     }
 }
 

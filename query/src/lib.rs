@@ -11,6 +11,8 @@
 //! | [`read`] | what somebody who keeps facts and events has to be able to tell, as one trait |
 //! | [`expected`] | which nodes should report |
 //! | [`mandates`] | which agents have to run |
+//! | [`registry`] | what registries have |
+//! | `tags` | which tags pods ask for, and who |
 //! | `coverage` | how it is with them |
 //! | [`service`] | the questions: checked, asked, cut into pages |
 //! | [`direct`] | the same questions from within this program |
@@ -31,7 +33,9 @@ pub mod mandates;
 mod matrix;
 mod page;
 pub mod read;
+pub mod registry;
 pub mod service;
+mod tags;
 mod token;
 
 pub use coverage::standing::Known;
@@ -40,4 +44,5 @@ pub use expected::{Expected, Seen};
 pub use live::growth::{Counter, Growth};
 pub use mandates::{Mandated, Mandates, Policies};
 pub use read::Read;
+pub use registry::Registry;
 pub use service::{Measured, Open, Query, Server, Settings};

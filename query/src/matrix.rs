@@ -260,7 +260,7 @@ fn add(seen: &mut Seen, fact: &View<'_>, hidden: Option<&HashMap<String, String>
 }
 
 /// Where the kubelet puts pods (`facts::identity`); asked of those that have no name.
-fn is_of_a_pod(fact: &View<'_>) -> bool {
+pub(crate) fn is_of_a_pod(fact: &View<'_>) -> bool {
     fact.word(TextField::Unit).is_empty() && fact.word(TextField::Cgroup).contains("kubepods")
 }
 

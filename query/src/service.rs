@@ -14,6 +14,7 @@ mod nodes;
 mod status;
 mod stream;
 mod summary;
+mod tags;
 mod watch;
 
 use std::fmt;
@@ -34,6 +35,7 @@ use crate::live::Live;
 use crate::live::growth::Counter;
 use crate::mandates::Mandates;
 use crate::read::Read;
+use crate::registry::Registry;
 pub use measure::Measured;
 
 /// A node that is silent for this many heartbeats is stale.
@@ -47,6 +49,10 @@ pub trait Server: Send + Sync + 'static {
     fn refusals(&self) -> Vec<(String, u64)>;
     /// Who counts how facts grow, if somebody does.
     fn counter(&self) -> Option<Arc<dyn Counter>> {
+        None
+    }
+    /// Who knows what registries have, if they are asked.
+    fn registry(&self) -> Option<Arc<dyn Registry>> {
         None
     }
 }
@@ -160,6 +166,14 @@ impl<S: Read> Query<S> {
     pub async fn coverage_changes(&self, known: Known) -> Result<(Known, Vec<Change>), Status> {
         coverage::changes(&self.inner, known).await
     }
+
+    /// References that pods ask for now, on all nodes: each once, sorted.
+    ///
+    /// # Errors
+    /// If not all facts are there yet, or the store does not answer.
+    pub async fn references(&self) -> Result<Vec<String>, Status> {
+        tags::references(&self.inner).await
+    }
 }
 
 impl<S: Read> Inner<S> {
@@ -251,6 +265,15 @@ impl<S: Read> v1::query_server::Query for Query<S> {
         request: Request<v1::ListImagesRequest>,
     ) -> Result<Response<v1::ListImagesResponse>, Status> {
         images::list(&self.inner, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn list_tags(
+        &self,
+        request: Request<v1::ListTagsRequest>,
+    ) -> Result<Response<v1::ListTagsResponse>, Status> {
+        tags::list(&self.inner, request.into_inner())
             .await
             .map(Response::new)
     }

@@ -188,6 +188,7 @@ impl<C: Copy + Eq + Hash + Send + 'static> Node<C> {
                     image: image.clone(),
                     nodes: vec![(self.about.node.arch, 1)],
                     last_seen,
+                    registry: Vec::new(),
                 };
                 (ImageCursor(*place), image)
             });

@@ -364,6 +364,7 @@ pub const CATALOGUE: &[Entry] = &[
         evidence: &["image", "platform", "has"],
         confirm: &[
             "docker buildx imagetools inspect <image>",
+            "archtrace registry '<image>' -o wide",
             "skopeo inspect --raw oci-archive:<path>",
         ],
         fix: &[

@@ -79,6 +79,7 @@ fn image(arch: Arch) -> FleetImage {
         },
         nodes: vec![(arch, 1)],
         last_seen: at(0),
+        registry: Vec::new(),
     }
 }
 

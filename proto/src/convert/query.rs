@@ -7,6 +7,7 @@ mod matrix;
 mod select;
 mod stream;
 mod summary;
+mod tags;
 
 pub use agents::decode_totals;
 pub use cost::decode_cost_dimensions;
@@ -150,6 +151,7 @@ impl From<&FleetImage> for v1::FleetImage {
             image: Some((&value.image).into()),
             nodes: value.nodes.iter().map(from_count).collect(),
             last_seen: Some(value.last_seen.into()),
+            registry: value.registry.iter().map(Into::into).collect(),
         }
     }
 }
@@ -162,6 +164,7 @@ impl TryFrom<v1::FleetImage> for FleetImage {
             image: required("image", value.image)?,
             nodes: each("nodes", value.nodes, to_count)?,
             last_seen: to_time("last_seen", value.last_seen)?,
+            registry: each("registry", value.registry, TryInto::try_into)?,
         })
     }
 }

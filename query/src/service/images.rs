@@ -3,7 +3,7 @@
 use archtrace_proto::v1;
 use tonic::Status;
 
-use super::{Inner, ask};
+use super::{Inner, ask, tags};
 use crate::page::{self, Page, limit};
 use crate::read::{ImageQuery, Read};
 use crate::token::{self, Token};
@@ -29,7 +29,8 @@ pub(super) async fn list<S: Read>(
         after,
         limit: limit + 1,
     };
-    let images = query.store.images(asked).await.map_err(ask::unavailable)?;
+    let mut images = query.store.images(asked).await.map_err(ask::unavailable)?;
+    tags::add_checks(query, images.iter_mut().map(|(_, image)| image)).await?;
     let Page {
         items: images,
         next,

@@ -47,6 +47,7 @@ pub(super) async fn get<S: Read>(
     let recent = facts.recent(query.alive_since()).await;
     let recent = recent.map_err(ask::unavailable)?;
     let agents = coverage::for_matrix(query, arch).await?;
+    let registry = query.settings.server.registry();
     // Some milliseconds of work, which others should not wait for.
     let answered = tokio::task::spawn_blocking(move || {
         let one_more = usize::try_from(limit)
@@ -60,8 +61,9 @@ pub(super) async fn get<S: Read>(
             after.as_ref(),
             one_more,
         );
+        let checked = |reference: &str| Some(registry.as_ref()?.check(reference));
         let rows = gathered.seen.into_iter().map(|(key, seen)| {
-            let matrix = decide(&seen, recent.variants(), agents.as_deref(), arch);
+            let matrix = decide(&seen, recent.variants(), &checked, agents.as_deref(), arch);
             (key, matrix)
         });
         let page = page::cut(&rows.collect::<Vec<_>>(), limit);

@@ -82,6 +82,7 @@ fn image(foreign: Vec<Foreign>) -> FleetImage {
         },
         nodes: vec![(Arch::Amd64, 1)],
         last_seen: at(0),
+        registry: Vec::new(),
     }
 }
 

@@ -97,6 +97,7 @@ pub(super) async fn images(
             image: decode_image(row.try_get(1)?)?,
             nodes: nodes.remove(&id).unwrap_or_default(),
             last_seen: to_time(row.try_get(2)?),
+            registry: Vec::new(),
         };
         Ok((ImageCursor(id), image))
     })

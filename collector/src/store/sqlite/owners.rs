@@ -257,6 +257,7 @@ pub(super) fn list(
             image: decode_image(row.get_ref(1)?.as_blob()?)?,
             nodes: nodes_of(db, id)?,
             last_seen: to_time(row.get(2)?),
+            registry: Vec::new(),
         };
         images.push((ImageCursor(id), image));
     }
