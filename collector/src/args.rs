@@ -4,6 +4,7 @@ mod auth;
 mod export;
 mod metrics;
 mod nodes;
+mod registry;
 mod store;
 
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ pub use auth::{AuthArgs, JwksAt};
 pub use export::ExportArgs;
 pub use metrics::MetricsArgs;
 pub use nodes::NodesArgs;
+pub use registry::RegistryArgs;
 use store::StoreParser;
 pub use store::StoreUrl;
 
@@ -41,6 +43,8 @@ Examples:
       For a fleet beyond one machine: several collectors over one database.
   archtrace-collector check-policy policy.yaml && archtrace-collector --policy policy.yaml …
       For archtrace coverage: which agents have to run, where, and in which versions.
+  archtrace-collector --registry-check --registry-config /run/secrets/config.json …
+      For archtrace registry: which deployed tags have no image for an architecture.
   archtrace-collector --export-otlp http://otel-collector:4317 --export-ocsf /var/log/archtrace.json \\
       --export-state /var/lib/archtrace …
       Events go to an OpenTelemetry collector as logs, and to a file as findings in OCSF.
@@ -64,7 +68,8 @@ Exit codes:
   5  certificates or keys of tokens cannot be used
   6  the list of nodes cannot be read
   7  the policy cannot be read, or says what no policy may say
-  8  an export cannot begin";
+  8  an export cannot begin
+  9  credentials or the CA of registries cannot be used";
 
 /// Takes what archtrace agents report, keeps it, and answers questions about all nodes.
 #[derive(Clone, Debug, Parser)]
@@ -208,6 +213,10 @@ pub struct Args {
     /// What Prometheus is told.
     #[command(flatten)]
     pub metrics: MetricsArgs,
+
+    /// Whether registries are asked.
+    #[command(flatten)]
+    pub registry: RegistryArgs,
 }
 
 /// Something else than running.
@@ -276,6 +285,7 @@ impl Args {
             policy: self.policy.clone(),
             exports: self.exports.options(),
             metrics: None,
+            registry: self.registry.options(),
         }
     }
 }

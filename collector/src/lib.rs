@@ -19,6 +19,7 @@
 //! | [`ingest`] | one stream per agent: order, acknowledgements, resynchronisation |
 //! | [`metrics`] | what Prometheus is told |
 //! | [`refusals`] | what was refused, counted by reason and logged once |
+//! | [`registry`] | asks registries for which platforms they have what is deployed |
 //! | `retention` | lets the store forget what is old |
 //! | `web` | the page's connections; who may see it, as for questions |
 //! | [`store`] | what is kept, behind one trait; SQLite, PostgreSQL |
@@ -40,6 +41,7 @@ mod limiter;
 pub mod metrics;
 pub mod policy;
 pub mod refusals;
+pub mod registry;
 mod retention;
 pub mod serve;
 pub mod store;

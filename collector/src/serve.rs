@@ -29,6 +29,7 @@ use crate::ingest::{Ingest, Rules};
 use crate::metrics::{self, Counting, Fleet, Own, Requests, Timed};
 use crate::policy::{self, PolicyError};
 use crate::refusals::Refusals;
+use crate::registry::{self, Checks, RegistryCheckError};
 use crate::retention;
 use crate::store::postgres::{PATIENCE, PostgresStore};
 use crate::store::sqlite::SqliteStore;
@@ -82,6 +83,8 @@ pub struct Settings {
     pub exports: exports::Options,
     /// What Prometheus is told, and where; nothing if `None`.
     pub metrics: Option<metrics::Options>,
+    /// How registries are asked; they are not if `None`.
+    pub registry: Option<registry::Options>,
 }
 
 impl Settings {
@@ -104,6 +107,7 @@ impl Settings {
             policy: None,
             exports: exports::Options::default(),
             metrics: None,
+            registry: None,
         }
     }
 }
@@ -115,6 +119,7 @@ struct Known {
     refusals: Arc<Refusals>,
     exports: Vec<Arc<Progress>>,
     counting: Option<Arc<Counting>>,
+    registry: Option<Arc<Checks>>,
 }
 
 impl archtrace_query::Server for Known {
@@ -125,12 +130,18 @@ impl archtrace_query::Server for Known {
     fn refusals(&self) -> Vec<(String, u64)> {
         let mut counts = self.refusals.counts();
         counts.extend(exports::troubles(&self.exports));
+        counts.extend(self.registry.iter().flat_map(|checks| checks.troubles()));
         counts
     }
 
     fn counter(&self) -> Option<Arc<dyn Counter>> {
         let counting = self.counting.clone()?;
         Some(counting)
+    }
+
+    fn registry(&self) -> Option<Arc<dyn archtrace_query::Registry>> {
+        let checks = self.registry.clone()?;
+        Some(checks)
     }
 }
 
@@ -165,6 +176,9 @@ pub enum Failure {
     /// An export cannot begin.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// Registries cannot be asked.
+    #[error(transparent)]
+    Registry(#[from] RegistryCheckError),
     /// An export has ended.
     #[error("an export ended: {0}")]
     Exporting(String),
@@ -188,6 +202,7 @@ impl Failure {
             Self::Nodes(_) => 6,
             Self::Policy(_) => 7,
             Self::Export(_) => 8,
+            Self::Registry(_) => 9,
         }
     }
 }
@@ -297,6 +312,7 @@ pub async fn serve<S: Store>(
         policy,
         exports,
         metrics,
+        registry,
     } = settings;
     let Listeners { grpc, web } = listeners.into();
     // What runs beside the server ends when this does.
@@ -310,6 +326,10 @@ pub async fn serve<S: Store>(
     let has_policy = matches!(mandates, Mandates::Of(_));
     let own: Arc<Own> = Arc::default();
     let store = Arc::new(Timed::new(store, Arc::clone(&own)));
+    let checks = match registry {
+        Some(options) => Some(Checks::start(options, &over).await?),
+        None => None,
+    };
     let refusals: Arc<Refusals> = Arc::default();
     let mut exports = Exports::start(&exports, &store, &store_name)?;
     let exported = exports.progress();
@@ -320,6 +340,7 @@ pub async fn serve<S: Store>(
         refusals: Arc::clone(&refusals),
         exports: exported.clone(),
         counting: counting.clone(),
+        registry: checks.clone(),
     });
     let rules = Rules {
         heartbeat_interval,
@@ -431,6 +452,15 @@ pub async fn serve<S: Store>(
             () = late => warn!("the last heartbeats were not stored"),
         }
     };
+    let asked = {
+        let (query, shutdown) = (query.clone(), shutdown.clone());
+        async move {
+            match checks {
+                Some(checks) => registry::run(checks, query, shutdown).await,
+                None => std::future::pending().await,
+            }
+        }
+    };
     let served = async {
         let ended = tokio::select! {
             ended = server => ended.map_err(Failure::from),
@@ -442,6 +472,7 @@ pub async fn serve<S: Store>(
             () = retention::run(&*store, keep, &exported) => Ok(()),
             what = exports.ended() => Err(Failure::Exporting(what)),
             () = machines::run(&*store, &*expected) => Ok(()),
+            () = asked => Ok(()),
             () = coverage::run(query, Arc::clone(&store), shutdown.clone()), if has_policy => Ok(()),
         };
         over.cancel();

@@ -89,6 +89,32 @@ fn credentials_belong_together() {
 }
 
 #[test]
+fn registries_are_asked_if_that_is_said() {
+    let options = |args: &[&str]| parsed(args).expect("fine").settings().registry;
+    assert!(options(&[]).is_none());
+    let seconds = |args: &[&str]| options(args).map(|options| options.every.as_secs());
+    assert_eq!(seconds(&["--registry-check"]), Some(6 * 3600));
+    assert_eq!(seconds(&["--registry-check=5m"]), Some(300));
+    // What is behind it without = is something else.
+    check(&["--registry-check", "1h"], Err("1h"));
+    check(&["--registry-check=1m"], Err("between 5m and 30d"));
+    check(&["--registry-check=31d"], Err("between 5m and 30d"));
+    for option in ["config", "ca", "plaintext", "only"] {
+        let option = format!("--registry-{option}");
+        check(&[&option, "x"], Err("--registry-check"));
+        check(&["--registry-check", &option, "x"], Ok(()));
+    }
+    let args = [
+        "--registry-check",
+        "--registry-only",
+        "a,b",
+        "--registry-only=c",
+    ];
+    let only = options(&args).map(|options| options.only);
+    assert_eq!(only, Some(["a", "b", "c"].map(str::to_owned).to_vec()));
+}
+
+#[test]
 fn what_they_say_is_what_is_used() {
     let args = parsed(&["--max-connection-age", "0s", "--keep-events", "2d"]).expect("fine");
     let settings = args.settings();

@@ -135,6 +135,32 @@ fn failures_have_codes_of_their_own() {
     let serves = ["--listen", "127.0.0.1:0", "--store", &store, "--policy"];
     check(&[&serves[..], &[policy]].concat(), 7, &wrong);
     check(&["check-policy", policy], 7, &wrong);
+    let config = dir.path().join("config.json");
+    std::fs::write(&config, r#"{"auths": {"r.example": {"auth": "s3cret!"}}}"#).expect("written");
+    let config = config.to_str().expect("text");
+    let wrong =
+        format!("--registry-config {config}: auths, 'r.example': auth is no base64; docker login");
+    let asks = [
+        "--listen",
+        "127.0.0.1:0",
+        "--store",
+        &store,
+        "--registry-check",
+    ];
+    check(
+        &[&asks[..], &["--registry-config", config]].concat(),
+        9,
+        &wrong,
+    );
+    for (option, words) in [
+        (
+            "--registry-config",
+            "cannot read --registry-config /nonexistent",
+        ),
+        ("--registry-ca", "--registry-ca: cannot use /nonexistent"),
+    ] {
+        check(&[&asks[..], &[option, "/nonexistent"]].concat(), 9, words);
+    }
     check(
         &["check-policy", "/nonexistent"],
         7,
