@@ -6,6 +6,7 @@ mod connection;
 mod cost;
 mod gate;
 mod matrix;
+mod registry;
 mod scan;
 mod verify;
 
@@ -18,6 +19,7 @@ pub(crate) use connection::Connection;
 pub(crate) use cost::CostArgs;
 pub(crate) use gate::is_gate;
 pub(crate) use matrix::MatrixArgs;
+pub(crate) use registry::RegistryArgs;
 pub(crate) use scan::ScanArgs;
 pub(crate) use verify::VerifyArgs;
 
@@ -41,6 +43,7 @@ Examples:
   archtrace emulated --socket /run/archtrace/agent.sock   on this node; no collector needed
   archtrace doctor                       which hooks work on this machine, no collector needed
   archtrace matrix 'Deployment/*'        may these move to arm64, and what holds them back?
+  archtrace registry --status LACKS      which deployed tags have no image for arm64?
   archtrace verify -n pay --arch arm64   are all its pods native? for a canary
   archtrace scan app.tar                 may this image run on arm64? no collector needed
   archtrace COMMAND --help               more of them
@@ -72,7 +75,8 @@ Exit codes:
   Gates have their own, and 1 for a bad option:
   scan    0 clean, 2 findings
   verify  0 native, 2 something is not, 3 it cannot be known
-  matrix  0 every row is PASS or WAIVED, 2 a row is FIX, 3 a row is GATE and none FIX";
+  matrix  0 every row is PASS or WAIVED, 2 a row is FIX, 3 a row is GATE and none FIX
+  registry  0 every tag has an image, 2 a tag lacks one, 3 none does as far as is known";
 
 /// Tells which processes run emulated, fail to start for their architecture, and where.
 #[derive(Debug, Parser)]
@@ -150,6 +154,8 @@ pub(crate) enum Command {
     /// May a workload move to another architecture? What was seen of it, row by row: PASS, FIX, GATE or
     /// WAIVED
     Matrix(MatrixArgs),
+    /// Which deployed tags have no image for an architecture in their registry
+    Registry(RegistryArgs),
     /// Which files of an image or a directory are for another architecture; for CI, and without a
     /// collector
     Scan(ScanArgs),

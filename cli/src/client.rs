@@ -5,12 +5,14 @@ mod connect;
 mod matrix;
 mod pages;
 mod streams;
+mod tags;
 mod trouble;
 
 pub(crate) use agents::Agents;
 pub(crate) use connect::Peer;
 pub(crate) use matrix::Workloads;
 pub(crate) use streams::Updates;
+pub(crate) use tags::Tags;
 
 use std::time::{Duration, SystemTime};
 

@@ -13,6 +13,7 @@ mod known;
 mod live;
 mod matrix;
 mod nodes;
+mod registry;
 mod resume;
 mod scan;
 mod screen;
@@ -57,6 +58,9 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
                 _ => Shape::Plain(output("table, wide, json, markdown or csv")?),
             };
             return matrix::matrix(&connection, shape, &args).await;
+        }
+        Command::Registry(args) => {
+            return registry::registry(&connection, output(PLAIN)?, &args).await;
         }
         Command::Scan(args) => {
             let output = match format {

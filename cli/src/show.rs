@@ -19,10 +19,12 @@ pub(crate) use verify::{Verified, verified};
 
 use std::fmt::Write as _;
 
+use archtrace_facts::arch::Arch;
 use archtrace_facts::cost::{Cost, CostDimension};
 use archtrace_facts::fleet::{
     Dimension, FleetFinding, FleetImage, NodeEvent, NodeFact, NodeStatus, ServerStatus, Summary,
 };
+use archtrace_facts::registry::DeployedTag;
 use serde::Serialize;
 
 use self::scan::Target;
@@ -135,6 +137,18 @@ pub(crate) fn images(answer: &Answer<Vec<FleetImage>>, output: Output) -> String
         Output::Json => covered(answer, json::image),
         Output::Wide => table::images_wide(&answer.told),
         Output::Table => table::images(&answer.told),
+    }
+}
+
+pub(crate) fn tags(answer: &Answer<Vec<DeployedTag>>, arch: Arch, output: Output) -> String {
+    let Answer { told, coverage } = answer;
+    match output {
+        Output::Json => {
+            let tags = told.iter().map(|tag| json::tag(tag, arch));
+            lines(tags.map(|tag| json::Covered::new(tag, coverage)))
+        }
+        Output::Wide => table::tags_wide(told),
+        Output::Table => table::tags(told),
     }
 }
 

@@ -243,6 +243,7 @@ pub(crate) struct EventsArgs {
 Examples:
   archtrace images                                 every image, and the architectures of its files
   archtrace images nginx -o wide                   which of its files are foreign
+  archtrace images --lacks arm64 -o wide           of which registries have no image for arm64 any more
   archtrace images --node node-7 -o json | jq 'select(.findings != [])'")]
 pub(crate) struct ImagesArgs {
     /// Only those of containers on these nodes
@@ -251,6 +252,10 @@ pub(crate) struct ImagesArgs {
     /// Only those whose name contains one of these
     #[arg(value_name = "IMAGE")]
     pub(crate) names: Vec<String>,
+    /// Only those whose registry has no image for this architecture under a name that pods ask for: what
+    /// archtrace registry tells, by image
+    #[arg(long, value_name = "ARCH")]
+    pub(crate) lacks: Option<Arch>,
 }
 
 #[derive(Debug, clap::Args)]

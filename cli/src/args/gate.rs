@@ -7,7 +7,7 @@ use clap::CommandFactory as _;
 use super::Args;
 
 /// Of these, 2 says that something is not as it should be: a bad option must not look like that.
-const GATES: [&str; 3] = ["matrix", "scan", "verify"];
+const GATES: [&str; 4] = ["matrix", "registry", "scan", "verify"];
 
 /// Whether arguments, even those that could not be parsed, are for one of them: the first one that is no
 /// option, and no value of an option that all commands have.
@@ -44,6 +44,7 @@ mod tests {
         for (args, gate) in [
             (&["scan", "--nonsense"][..], true),
             (&["verify"], true),
+            (&["registry", "--nonsense"], true),
             (&["-o", "json", "scan"], true),
             (&["-ojson", "--server=x", "matrix"], true),
             (&["--socket", "facts", "scan"], true),

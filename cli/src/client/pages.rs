@@ -2,6 +2,7 @@
 
 use archtrace_facts::fleet::{FleetFinding, FleetImage, NodeEvent, NodeFact, NodeStatus};
 use archtrace_facts::matrix::Matrix;
+use archtrace_facts::registry::DeployedTag;
 use archtrace_proto::convert::ConvertError;
 use archtrace_proto::v1;
 use tonic::{Response, Status};
@@ -58,6 +59,22 @@ impl Page for v1::GetMatrixResponse {
             unnamed_facts: _,
         } = self;
         (workloads, next_page_token, coverage)
+    }
+}
+
+impl Page for v1::ListTagsResponse {
+    type Message = v1::DeployedTag;
+    type Item = DeployedTag;
+
+    fn split(self) -> (Vec<Self::Message>, String, Option<v1::NodeCoverage>) {
+        let Self {
+            tags,
+            next_page_token,
+            coverage,
+            // Whoever asks looks at it in each page.
+            unnamed_facts: _,
+        } = self;
+        (tags, next_page_token, coverage)
     }
 }
 

@@ -15,6 +15,7 @@ mod scan;
 mod status;
 mod stream;
 mod summary;
+mod tags;
 mod verify;
 
 pub(super) use agents::agent;
@@ -30,4 +31,5 @@ pub(super) use scan::scan;
 pub(super) use status::status;
 pub(super) use stream::{EventNote, FactNote, changed, event_coverage, fact_coverage};
 pub(super) use summary::summary;
+pub(super) use tags::tag;
 pub(super) use verify::verified;

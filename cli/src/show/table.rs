@@ -12,6 +12,7 @@ mod nodes;
 mod scan;
 mod status;
 mod summary;
+mod tags;
 mod verify;
 
 pub(super) use agents::{agents, agents_wide};
@@ -26,6 +27,7 @@ pub(super) use nodes::{nodes, nodes_wide};
 pub(super) use scan::{scan, scan_wide};
 pub(super) use status::status;
 pub(super) use summary::summary;
+pub(super) use tags::{tags, tags_wide};
 pub(super) use verify::verified;
 
 use std::io::IsTerminal as _;

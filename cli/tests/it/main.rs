@@ -8,6 +8,7 @@ mod failures;
 mod matrix;
 mod program;
 mod records;
+mod registry;
 mod scan;
 mod selection;
 mod silence;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use archtrace_collector::auth;
 use archtrace_collector::auth::dev_certs::{self, Wanted};
 use archtrace_collector::fleet::Nodes;
+use archtrace_collector::registry;
 use archtrace_collector::serve::{self, Settings};
 use archtrace_collector::store::sqlite::SqliteStore;
 use archtrace_collector::store::{Applied, Delta, Lease, Store as _};
@@ -34,6 +35,8 @@ pub(crate) struct Setup {
     pub(crate) policy: Option<&'static str>,
     /// Whether readers have to show a certificate: one is in the collector's directory.
     pub(crate) tls: bool,
+    /// How it asks registries.
+    pub(crate) registry: Option<registry::Options>,
 }
 
 impl Default for Setup {
@@ -44,6 +47,7 @@ impl Default for Setup {
             nodes: Nodes::Seen,
             policy: None,
             tls: false,
+            registry: None,
         }
     }
 }
@@ -87,6 +91,7 @@ impl Collector {
             nodes,
             policy,
             tls,
+            registry,
         } = setup;
         let dir = tempfile::tempdir().expect("a directory");
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -115,6 +120,7 @@ impl Collector {
             nodes,
             policy,
             auth,
+            registry,
             ..Settings::new("sqlite:test".to_owned(), Duration::from_secs(3600))
         };
         let mut collector = Self {

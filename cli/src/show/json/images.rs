@@ -8,6 +8,7 @@ use archtrace_facts::finding;
 use archtrace_facts::fleet::FleetImage;
 use serde::Serialize;
 
+use super::tags::{self, Check};
 use crate::show::human::utc;
 
 #[derive(Serialize)]
@@ -30,6 +31,7 @@ pub(crate) struct Image<'a> {
     more_foreign: u64,
     skipped: BTreeMap<&'static str, u64>,
     findings: Vec<&'static str>,
+    registry: Vec<Check<'a>>,
 }
 
 #[derive(Serialize)]
@@ -80,6 +82,7 @@ pub(crate) fn image(value: &FleetImage) -> Image<'_> {
             .into_iter()
             .map(finding::Id::as_str)
             .collect(),
+        registry: value.registry.iter().map(tags::check).collect(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use archtrace_facts::arch::Arch;
 use archtrace_facts::audit::Audit;
 use archtrace_facts::fleet::FleetImage;
+use archtrace_facts::registry::Check;
 use comfy_table::{Color, ContentArrangement};
 
 use super::Listing;
@@ -60,6 +61,9 @@ pub(crate) fn images_wide(images: &[FleetImage]) -> String {
         );
         table.pair("nodes", by_arch(&value.nodes));
         table.pair("findings", findings(value));
+        for check in &value.registry {
+            table.pair("registry", registry(check));
+        }
         table.pair("last seen", utc(value.last_seen));
         match &image.audit {
             None => table.pair("audit", "not yet"),
@@ -92,6 +96,20 @@ fn findings(image: &FleetImage) -> String {
     ids.join(", ")
 }
 
+/// What there is for whoever pulls it now.
+fn registry(check: &Check) -> String {
+    let Check {
+        reference,
+        checked_at,
+        told,
+    } = check;
+    let at = checked_at.map_or(String::new(), |at| format!(" (asked {})", utc(at)));
+    match told {
+        Ok(listing) => format!("{reference} has {}{at}", listing.named()),
+        Err(problem) => format!("{reference}: {}: {}{at}", problem.trouble, problem.message),
+    }
+}
+
 fn main(audit: &Audit) -> String {
     match &audit.main {
         Some((path, arch)) => format!("{arch} {path}"),
@@ -100,7 +118,7 @@ fn main(audit: &Audit) -> String {
 }
 
 /// Such as `amd64 3, arm64 120`.
-fn by_arch(counts: &[(Arch, u64)]) -> String {
+pub(super) fn by_arch(counts: &[(Arch, u64)]) -> String {
     let words: Vec<_> = counts
         .iter()
         .map(|(arch, number)| format!("{arch} {}", count(*number)))
