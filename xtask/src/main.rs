@@ -19,6 +19,7 @@ mod postgres;
 mod progress;
 mod promtool;
 mod proto;
+mod registry;
 mod run;
 mod setup;
 mod test;

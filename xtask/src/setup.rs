@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::vm::{self, Arch};
-use crate::{apt, browser, containerd, emulator, paths, postgres, progress, toolchain};
+use crate::{apt, browser, containerd, emulator, paths, postgres, progress, registry, toolchain};
 
 /// The linker for BPF, in the version that fits Debian's LLVM and compiler.
 const BPF_LINKER: &str = "0.13.0";
@@ -19,7 +19,7 @@ const CARGO_FUZZ: &str = "0.13.2";
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  cargo xtask setup          what `cargo xtask run` needs\n  cargo xtask setup --test   what `cargo xtask test` needs: kernels, QEMU, a cross compiler, PostgreSQL, Chromium"
+    after_help = "Examples:\n  cargo xtask setup          what `cargo xtask run` needs\n  cargo xtask setup --test   what `cargo xtask test` needs: kernels, QEMU, a cross compiler, PostgreSQL, Chromium, a registry"
 )]
 pub(crate) struct Args {
     /// What `run` needs (the default)
@@ -49,6 +49,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         install_cargo_deny()?;
         postgres::programs()?;
         browser::driver()?;
+        registry::program()?;
         if let Some(host) = Arch::host() {
             containerd::programs(host)?;
         }

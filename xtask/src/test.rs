@@ -10,7 +10,8 @@ use crate::binaries::{self, cargo};
 use crate::checklist::{self, Column};
 use crate::vm::{self, Arch, Cases};
 use crate::{
-    apt, browser, containerd, emulator, paths, postgres, progress, promtool, proto, setup, tree,
+    apt, browser, containerd, emulator, paths, postgres, progress, promtool, proto, registry,
+    setup, tree,
 };
 
 const EXAMPLES: &str = "\
@@ -95,6 +96,13 @@ fn checks(outcomes: &mut Vec<Outcome>) {
             None
         }
     };
+    let docker_registry = match registry::program() {
+        Ok(program) => Some((registry::VARIABLE, program)),
+        Err(error) => {
+            eprintln!("warning: tests with a registry are left out: {error:#}");
+            None
+        }
+    };
     let rows = [
         ("format", "cargo fmt --all --check"),
         (
@@ -117,7 +125,7 @@ fn checks(outcomes: &mut Vec<Outcome>) {
     ];
     for (title, line) in rows {
         step(outcomes, title, || {
-            let needed = database.iter().chain(&driver);
+            let needed = database.iter().chain(&driver).chain(&docker_registry);
             let needed = needed.map(|(name, path)| (name, path));
             progress::command(title, command(line).envs(needed))
         });
