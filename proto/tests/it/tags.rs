@@ -77,7 +77,8 @@ proptest! {
 
     #[test]
     fn images_come_back_with_what_registries_have(registry in vec(check(), 0..3), last_seen in time()) {
-        let image = FleetImage { image: Image::default(), nodes: Vec::new(), last_seen, registry };
+        let image = Image { id: "sha256:1".to_owned(), ..Image::default() };
+        let image = FleetImage { image, nodes: Vec::new(), last_seen, registry };
         let message = v1::FleetImage::from(&image);
         prop_assert_eq!(FleetImage::try_from(message), Ok(image));
     }
