@@ -12,11 +12,13 @@
 //! | [`summary`] | sums over them |
 //! | [`log`] | what changed lately |
 //! | [`growth`] | how facts grow, for whoever counts it |
+//! | `start` | where those who follow begin |
 //! | `poll` | the task |
 
 pub(crate) mod growth;
 mod log;
 mod poll;
+mod start;
 pub(crate) mod summary;
 pub(crate) mod table;
 mod texts;
@@ -25,26 +27,27 @@ mod whole;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use archtrace_facts::fleet::{Coverage, ExpectedNode, NodeEvent, NodeFact};
-use archtrace_facts::select::Selection;
 use archtrace_proto::v1;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::Status;
 
-use crate::coverage::digests::{self, Digests};
+use crate::coverage::digests;
 use crate::coverage::ledger::Ledger;
 use crate::expected::Expected;
-use crate::findings::recent::{self, Recent};
+use crate::findings::recent;
 use crate::mandates::Mandates;
 use crate::read::{FactChange, FactCursor, FactQuery, Head, NodeId, Read, StoreError, Version};
 use crate::service::{Settings, alive_since};
+pub(crate) use log::Found;
 use log::Log;
-pub(crate) use log::{Found, Reader};
 pub(crate) use poll::NODES_AT_ONCE;
+pub(crate) use start::Start;
+use start::settle;
 use table::Table;
 
 /// How often the store is asked for changes: people do not notice the delay, and for 10,000 nodes the
@@ -338,80 +341,6 @@ impl<S: Read> Live<S> {
             .iter()
             .map(|head| (head.cluster.as_str(), head.name.as_str()));
         Ok(expected.unheard(heard).into_iter().cloned().collect())
-    }
-}
-
-/// Where somebody who follows facts begins.
-pub(crate) struct Start {
-    /// All that changes from now on.
-    pub(crate) reader: Reader<Told>,
-    /// Of each node, the version up to which its facts are those that are there now.
-    pub(crate) versions: HashMap<NodeId, Version>,
-    /// Nodes with facts that the selection means.
-    pub(crate) nodes: Vec<NodeId>,
-}
-
-impl<S: Read> Shared<S> {
-    /// Begins to follow facts.
-    pub(crate) fn follow_facts(&self, selection: &Selection) -> Start {
-        // Changes get into the log while the table is locked, so that none is left out or told twice.
-        let table = self.table();
-        let reader = self.changes.follow();
-        let everything = selection.is_everything();
-        let is_meant = |node: &&table::Node| {
-            let mut facts = table.facts_of(node);
-            facts.any(|fact| everything || selection.matches(&fact))
-        };
-        let nodes = table.nodes.iter();
-        Start {
-            reader,
-            versions: nodes.clone().map(|node| (node.id, node.version)).collect(),
-            nodes: nodes.filter(is_meant).map(|node| node.id).collect(),
-        }
-    }
-
-    /// Begins to follow events: a reader, and of each node the version after which they are in there.
-    pub(crate) fn follow_events(&self) -> (Reader<NodeEvent>, HashMap<NodeId, Version>) {
-        let known = self.events_known();
-        (self.events.follow(), known.clone())
-    }
-
-    /// What shows findings besides facts.
-    pub(crate) async fn recent(&self, alive_since: SystemTime) -> Result<Arc<Recent>, StoreError> {
-        self.recent.get(self.store.as_ref(), alive_since).await
-    }
-
-    /// What else images go by, if the policy asks for it.
-    pub(crate) async fn digests(&self) -> Result<Arc<Digests>, StoreError> {
-        let ledger = |ledger: &Option<Ledger>| {
-            let ledger = ledger.as_ref();
-            ledger.is_some_and(|ledger| ledger.mandated.policy.has_digests())
-        };
-        let is_wanted = ledger(&self.ledger());
-        if !is_wanted {
-            return Ok(Arc::default());
-        }
-        self.digests.get(self.store.as_ref()).await
-    }
-
-    /// Facts of these nodes as they are in the store now.
-    pub(crate) async fn facts_of(&self, nodes: &[NodeId]) -> Result<Vec<FactChange>, StoreError> {
-        let nodes = nodes.iter().map(|node| (*node, Version::default()));
-        let mut changes = self.store.facts_since(nodes.collect()).await?;
-        let table = self.table();
-        for change in &mut changes {
-            let current = table.node(change.node).is_some_and(|node| node.current);
-            settle(&mut change.fact, current);
-        }
-        Ok(changes)
-    }
-}
-
-/// Decides whether the fact is one of a node that reports now.
-fn settle(fact: &mut NodeFact, current: bool) {
-    fact.current = current;
-    if !current {
-        fact.fact.processes = 0;
     }
 }
 

@@ -6,6 +6,7 @@ mod cost;
 mod coverage;
 mod failures;
 mod matrix;
+mod owners;
 mod program;
 mod records;
 mod scan;
