@@ -17,9 +17,10 @@ use archtrace_facts::fact::{Cause, Event, EventKind, Via};
 use archtrace_facts::finding::{Id, Severity};
 use archtrace_facts::fleet::NodeEvent;
 use archtrace_facts::report::{HandlerChange, Record, ReportedLoss};
+use archtrace_facts::sentence;
 use serde_json::{Map, Value, json};
 
-use crate::message::{entry, sentence, severity, subject};
+use crate::message::{entry, severity, subject};
 
 /// The version of the schema.
 pub const SCHEMA: &str = "1.5.0";
@@ -56,7 +57,7 @@ pub fn finding(event: &NodeEvent) -> Value {
         "category_uid": FINDINGS,
         "class_uid": class,
         "finding_info": info(event, time),
-        "message": sentence(event),
+        "message": sentence::whole(event),
         "metadata": {
             "log_name": event.record.kind(),
             "product": {
@@ -81,7 +82,7 @@ pub fn finding(event: &NodeEvent) -> Value {
                 "control": "Programs run as the instruction set of their node",
                 "standards": ["archtrace"],
                 "status": status,
-                "status_detail": sentence(event),
+                "status_detail": sentence::whole(event),
                 "status_id": status_id,
             });
             ("Compliance Finding", ("compliance", compliance))
@@ -147,7 +148,7 @@ fn info(event: &NodeEvent, time: u64) -> Value {
     let id = entry(event).map_or(event.record.kind(), |entry| entry.id.as_str());
     json!({
         "created_time": time,
-        "desc": sentence(event),
+        "desc": sentence::whole(event),
         "first_seen_time": time,
         "title": title,
         "types": [id],

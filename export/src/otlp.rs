@@ -14,13 +14,14 @@ use archtrace_facts::fact::{Cause, Event, Via};
 use archtrace_facts::finding::Severity;
 use archtrace_facts::fleet::NodeEvent;
 use archtrace_facts::report::{HandlerChange, Record};
+use archtrace_facts::sentence;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs, SeverityNumber};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
-use crate::message::{entry, sentence, severity};
+use crate::message::{entry, severity};
 
 /// The events as one request, by node, each node's in their order. `observed` is when they were read from
 /// the store.
@@ -94,7 +95,7 @@ fn log(event: &NodeEvent, observed: SystemTime) -> LogRecord {
         severity_number: number(severity).into(),
         severity_text: severity.as_str().to_owned(),
         body: Some(AnyValue {
-            value: Some(Value::StringValue(sentence(event))),
+            value: Some(Value::StringValue(sentence::whole(event))),
         }),
         attributes: attributes.0,
         event_name: format!("archtrace.{}", event.record.kind()),

@@ -21,6 +21,26 @@ pub fn sentence(event: &NodeEvent) -> String {
     }
 }
 
+/// The same for those who do not see the binary next to it: logs and other systems.
+#[must_use]
+pub fn whole(event: &NodeEvent) -> String {
+    let told = sentence(event);
+    match &event.record {
+        Record::Event(what) => {
+            let binary = what.key.shown_binary();
+            let died = match what.kind {
+                EventKind::IllegalInstruction if what.instruction.is_some() => "died of SIGILL: ",
+                EventKind::IllegalInstruction | EventKind::EmulatedExec | EventKind::FailedExec => {
+                    ""
+                }
+            };
+            format!("{binary} ({}): {died}{told}", what.key.arch)
+        }
+        Record::Handler(_) => told,
+        Record::Loss(_) => format!("events were lost at stage {told}"),
+    }
+}
+
 /// What the image's label has to do with it: a file that is not what the image claims to hold was put
 /// there by mistake; an image that claims to be for another machine was pulled by mistake.
 fn label(event: &Event, identity: &Identity) -> String {
@@ -127,4 +147,88 @@ fn lost(loss: &ReportedLoss) -> String {
         return format!("{stage} for {span}");
     }
     format!("{stage}: {} within {span}", count(*number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arch::Arch;
+    use crate::fact::IllegalInstruction;
+    use std::time::SystemTime;
+
+    fn event(kind: EventKind, instruction: Option<IllegalInstruction>) -> Record {
+        Record::Event(Event {
+            time: SystemTime::UNIX_EPOCH,
+            kind,
+            pid: 1,
+            comm: "app".to_owned(),
+            key: FactKey {
+                cgroup: String::new(),
+                binary: "/app".to_owned(),
+                path_resolved: true,
+                arch: Arch::Arm64,
+                mode: Mode::Native,
+                emulator: None,
+                via: None,
+                cause: None,
+            },
+            errno: 8,
+            count: 1,
+            instruction,
+        })
+    }
+
+    #[test]
+    fn a_whole_sentence_names_what_it_is_about() {
+        let instruction = IllegalInstruction {
+            origin: Origin::Itself,
+            code: 0,
+            sender: None,
+            address: 0,
+            bytes: Vec::new(),
+            mnemonic: None,
+            extension: None,
+            cpu_has: None,
+            module: None,
+            offset: None,
+        };
+        let lost = Record::Loss(ReportedLoss {
+            stage: "ring_buffer".to_owned(),
+            count: 9,
+            since: SystemTime::UNIX_EPOCH,
+            until: SystemTime::UNIX_EPOCH,
+            range: None,
+        });
+        let died = EventKind::IllegalInstruction;
+        for (record, told) in [
+            (
+                event(EventKind::EmulatedExec, None),
+                "/app (arm64): emulated by an emulator",
+            ),
+            (
+                event(EventKind::FailedExec, None),
+                "/app (arm64): refused by the kernel (ENOEXEC)",
+            ),
+            (
+                event(died, Some(instruction)),
+                "/app (arm64): died of SIGILL: the process sent it to itself",
+            ),
+            (
+                event(died, None),
+                "/app (arm64): unavailable: died of SIGILL",
+            ),
+            (lost, "events were lost at stage ring_buffer: 9 within 0s"),
+        ] {
+            let event = NodeEvent {
+                cluster: String::new(),
+                node: "n1".to_owned(),
+                node_arch: Arch::Arm64,
+                stream_id: 1,
+                sequence: 1,
+                record,
+                identity: Identity::default(),
+            };
+            assert_eq!(whole(&event), told);
+        }
+    }
 }
