@@ -34,7 +34,7 @@ words! {
         Failing = "FAILING",
         /// The node reported once, but not of late.
         Stale = "STALE",
-        /// The node should report and never did.
+        /// The node should report and never did, or the agent may be in a sandbox of which nothing is seen.
         Unknown = "UNKNOWN",
     }
 }

@@ -139,6 +139,34 @@ impl Match {
                 value.is_some_and(|value| wildcard(pattern, value))
             })
     }
+
+    /// Whether a pod of these words may be the agent's, as far as its names and labels say it: of its
+    /// processes nothing is seen. Who knows a pod's labels derives from them what it belongs to.
+    #[must_use]
+    pub fn may_be_pod(&self, of: &Words<'_>) -> bool {
+        let Self {
+            namespace,
+            labels,
+            workload,
+            unit,
+            image: _,
+            executable: _,
+        } = self;
+        let known = Self {
+            namespace: namespace.clone().filter(|_| !of.namespace.is_empty()),
+            ..Self::default()
+        };
+        let known = if of.workload.is_empty() {
+            known
+        } else {
+            Self {
+                labels: labels.clone(),
+                workload: workload.clone(),
+                ..known
+            }
+        };
+        unit.is_none() && known.holds(of)
+    }
 }
 
 /// Which nodes: all conditions hold, and one whose list is empty does. In texts, `*` stands for any

@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 use tonic::transport::Endpoint;
 
+use super::support::fleet::{Node, arm64, container};
 use super::support::{Collector, Setup, ago, key};
 
 /// One agent for each way to be on `n1`, whose facts are all in one container.
@@ -214,6 +215,38 @@ fn exit_codes_say_how_it_is() {
     );
     let (_, said) = told(&Collector::filled(), &[], 1);
     assert!(said.contains("start it with --policy FILE"), "{said}");
+}
+
+#[test]
+fn what_may_be_in_a_sandbox_is_unknown() {
+    let collector = collector();
+    collector.report(&Node {
+        uncovered: vec!["/kubepods/burstable/pod2b1a1b6e-8d3e-4c57-9a4f-0e5d2c1b3a49/x"],
+        ..arm64(
+            "n3",
+            vec![container("web-1", &[("/web", Arch::Arm64, Mode::Native)])],
+        )
+    });
+    let rows = objects(&collector, &["--node", "n3"], 5);
+    // Units are never in a sandbox.
+    assert_eq!(
+        statuses(&rows),
+        [
+            ("audit", "MISSING"),
+            ("emulated", "UNKNOWN"),
+            ("failing", "UNKNOWN"),
+            ("native", "UNKNOWN"),
+            ("uncertified", "UNKNOWN"),
+            ("waived", "UNKNOWN"),
+        ]
+    );
+    let reason = rows[1]["reason"].as_str().expect("a text");
+    assert!(
+        reason.ends_with("nothing is seen: it runs in gvisor"),
+        "{reason}"
+    );
+    let pods = ["--node", "n3", "--agent", "native"];
+    told(&collector, &pods, 6);
 }
 
 #[test]

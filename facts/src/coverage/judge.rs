@@ -1,7 +1,7 @@
 //! What was seen of an agent on a node, and what follows from it.
 //!
 //! The first of these that holds: it fails, it is emulated, it runs in a version that is not certified, it
-//! runs natively, it is missing. So whoever runs natively in one container and fails in another, fails.
+//! runs natively, it may be where nothing is seen, it is missing. So whoever runs natively in one container and fails in another, fails.
 
 use std::time::{Duration, SystemTime};
 
@@ -115,6 +115,8 @@ pub struct Asked<'a> {
     pub arch: Arch,
     /// Whether it tells of itself.
     pub reports: Reports,
+    /// The sandbox of a pod that may be the agent's: of its processes nothing is seen.
+    pub hidden: Option<&'a str>,
 }
 
 /// Decides how it is with the agent on the node. `names` knows what else an image goes by, by the digest of
@@ -134,7 +136,10 @@ pub fn judge<'a>(
         Reports::Now => failing(seen, troubles, now)
             .or_else(|| emulated(seen, now))
             .or_else(|| running(agent, on.arch, seen, names))
-            .unwrap_or_else(|| absent(seen, now)),
+            .unwrap_or_else(|| match on.hidden {
+                Some(sandbox) => (Status::Unknown, Reason::Hidden(sandbox), None),
+                None => absent(seen, now),
+            }),
     };
     let covers = |waiver: &&Waiver| waiver.covers(on.cluster, on.node, on.arch, status);
     let holds = |waiver: &&Waiver| waiver.expires > now;

@@ -33,6 +33,8 @@ pub enum Reason<'a> {
     Starting,
     /// Nothing is there.
     Nothing,
+    /// A pod that may be its own runs in this sandbox.
+    Hidden(&'a str),
     /// The node does not tell of itself any more.
     Silent,
     /// It never did.
@@ -90,6 +92,10 @@ impl fmt::Display for Reason<'_> {
             }
             Self::Starting => f.write_str("its pod came just now, and no container of it runs yet"),
             Self::Nothing => f.write_str("nothing on the node matches"),
+            Self::Hidden(sandbox) => write!(
+                f,
+                "nothing on the node matches, and of a pod that may be it nothing is seen: it runs in {sandbox}"
+            ),
             Self::Silent => f.write_str("the node does not report any more"),
             Self::NeverReported => f.write_str("the node should report and never did"),
         }

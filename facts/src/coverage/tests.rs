@@ -87,6 +87,7 @@ const ON: Asked<'static> = Asked {
     node: "n1",
     arch: Arch::Arm64,
     reports: Reports::Now,
+    hidden: None,
 };
 
 /// What is decided, and the words of why.
@@ -261,4 +262,31 @@ fn outcomes_are_those_of_the_worst() {
     ] {
         assert_eq!(Outcome::of(&totals), outcome, "{totals:?}");
     }
+}
+
+#[test]
+fn what_may_be_in_a_sandbox_is_not_missing() {
+    use Status::{Emulated, Failing, Missing, Native, Unknown};
+    let hidden = Asked {
+        hidden: Some("gvisor"),
+        ..ON
+    };
+    for (seen, without, with) in [
+        (vec![], Missing, Unknown),
+        (vec![sandbox(DAY)], Failing, Unknown),
+        // What was seen is known.
+        (vec![native("")], Native, Native),
+        (vec![emulated(1, 0)], Emulated, Emulated),
+    ] {
+        for (on, status) in [(ON, without), (hidden, with)] {
+            let told = told(&agent(), on, &seen, &[]);
+            assert!(told.starts_with(status.as_str()), "{told}: {seen:?}");
+            assert_eq!(told.contains("gvisor"), status == Unknown, "{told}");
+        }
+    }
+    let silent = Asked {
+        reports: Reports::Before,
+        ..hidden
+    };
+    assert!(told(&agent(), silent, &[], &[]).starts_with("STALE"));
 }

@@ -202,3 +202,42 @@ fn what_is_not_known_of_a_node_leaves_it_in() {
     }
     assert!(Nodes::default().has(Some(""), "", Some(Arch::Unknown)));
 }
+
+#[test]
+fn a_pod_whose_processes_nobody_sees_may_be_the_agents() {
+    let labels = [("app".to_owned(), "falcon".to_owned())].into();
+    let binary = |matches: Match| Match {
+        executable: Some("/falcon".to_owned()),
+        image: Some("r/falcon".to_owned()),
+        ..matches
+    };
+    for (named, labelled, matches, may_be) in [
+        (true, true, binary(namespace("falcon")), true),
+        (true, true, namespace("other"), false),
+        (true, true, workload("DaemonSet/falcon"), true),
+        (true, true, workload("DaemonSet/other"), false),
+        (true, true, label("app", "falc*"), true),
+        (true, true, label("app", "other"), false),
+        (true, true, unit("falcon.service"), false),
+        // What is not known may be anything.
+        (true, false, workload("DaemonSet/other"), true),
+        (true, false, label("app", "other"), true),
+        (true, false, namespace("other"), false),
+        (false, false, namespace("other"), true),
+        (false, false, unit("falcon.service"), false),
+    ] {
+        let text = |field| match field {
+            TextField::Namespace if named => "falcon".into(),
+            TextField::Workload if labelled => "DaemonSet/falcon".into(),
+            // The sandbox itself.
+            TextField::Binary => "/usr/bin/runsc".into(),
+            _ => "".into(),
+        };
+        let words = Words::of(text, &labels);
+        assert_eq!(
+            matches.may_be_pod(&words),
+            may_be,
+            "{matches:?} {named} {labelled}"
+        );
+    }
+}

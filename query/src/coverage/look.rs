@@ -1,16 +1,19 @@
 //! A look at all nodes: those that report, and those that should.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::time::SystemTime;
 
 use archtrace_facts::arch::Arch;
 use archtrace_facts::coverage::{Asked, Place, Reports, Row, Seen, Verdict, WaiverNote, judge};
 use archtrace_facts::fleet::{ExpectedNode, ExpectedNodes};
+use archtrace_facts::identity::of_cgroup;
 use archtrace_facts::policy::{Agent, Nodes, Words};
 use archtrace_facts::select::TextField;
 
 use super::digests::Digests;
 use super::ledger::Ledger;
+use crate::findings::recent::Recent;
 use crate::live::table::{Node, Table, View};
 
 /// What is looked at.
@@ -19,6 +22,8 @@ pub(crate) struct Look<'a> {
     pub(crate) table: &'a Table,
     pub(crate) ledger: &'a Ledger,
     pub(crate) digests: &'a Digests,
+    /// Knows which pods are in sandboxes.
+    pub(crate) recent: &'a Recent,
     pub(crate) expected: &'a ExpectedNodes,
     pub(crate) now: SystemTime,
 }
@@ -56,6 +61,7 @@ impl<'a> On<'a> {
             node: self.name,
             arch: self.arch().unwrap_or(Arch::Unknown),
             reports,
+            hidden: None,
         }
     }
 }
@@ -107,35 +113,59 @@ impl<'a> Look<'a> {
         let here: Vec<_> = agents
             .filter(|(i, agent)| wanted(*i) && on.is_of(&agent.nodes))
             .collect();
-        let mut seen = vec![Vec::new(); here.len()];
+        let mut seen = vec![OfAgent::default(); here.len()];
         if let Some(node) = on.node.filter(|node| node.current) {
             self.see(node, &here, &mut seen);
         }
         let names = |image_id: &str| self.digests.of(image_id);
-        for ((i, agent), seen) in here.into_iter().zip(seen) {
+        for ((i, agent), OfAgent { seen, hidden }) in here.into_iter().zip(seen) {
             let troubles: Vec<_> = match on.node {
                 Some(node) => self.ledger.troubles(node.id, i, self.now).collect(),
                 None => Vec::new(),
             };
-            tell(
-                i,
-                judge(agent, on.asked(), &seen, &troubles, &names, self.now),
-            );
+            let asked = Asked {
+                hidden,
+                ..on.asked()
+            };
+            tell(i, judge(agent, asked, &seen, &troubles, &names, self.now));
         }
     }
 
     /// Looks which facts of the node are which agent's.
-    fn see(&self, node: &'a Node, agents: &[(usize, &'a Agent)], seen: &mut [Vec<Seen<'a>>]) {
+    fn see(&self, node: &'a Node, agents: &[(usize, &'a Agent)], seen: &mut [OfAgent<'a>]) {
+        let cluster = self.table.texts.text(node.cluster);
+        let sandboxed = self.recent.uncovered(cluster, &node.name);
+        let mut named = HashSet::new();
         for fact in self.table.facts_of(node) {
             let detail = self.ledger.detail(node.id, fact.row.id);
             let words = Words::of(|field| fact.word(field), &detail.labels);
-            for ((_, agent), seen) in agents.iter().zip(&mut *seen) {
-                if agent.matches.holds(&words) {
-                    seen.push(Seen {
+            let sandbox = sandboxed.and_then(|pods| {
+                pods.get_key_value(&of_cgroup(&fact.word(TextField::Cgroup)).pod_uid)
+            });
+            for ((_, agent), of) in agents.iter().zip(&mut *seen) {
+                match sandbox {
+                    // What is seen of such a pod is the sandbox itself.
+                    Some((_, sandbox)) if agent.matches.may_be_pod(&words) => {
+                        of.hidden = Some(sandbox);
+                    }
+                    Some(_) => {}
+                    None if agent.matches.holds(&words) => of.seen.push(Seen {
                         attempt: detail.attempt,
                         last_exit: detail.last_exit.as_ref(),
                         ..of_fact(&fact)
-                    });
+                    }),
+                    None => {}
+                }
+            }
+            named.extend(sandbox.map(|(pod, _)| pod));
+        }
+        // A pod of which not even the sandbox was seen may be anybody's.
+        let unnamed = sandboxed.into_iter().flatten();
+        let unnamed = unnamed.filter(|(pod, _)| !named.contains(pod)).min();
+        if let Some((_, sandbox)) = unnamed {
+            for ((_, agent), of) in agents.iter().zip(seen) {
+                if agent.matches.unit.is_none() {
+                    of.hidden = of.hidden.or(Some(sandbox));
                 }
             }
         }
@@ -178,6 +208,14 @@ impl<'a> Look<'a> {
             past: Vec::new(),
         }
     }
+}
+
+/// What is known of an agent on a node.
+#[derive(Clone, Debug, Default)]
+struct OfAgent<'a> {
+    seen: Vec<Seen<'a>>,
+    /// The sandbox of a pod that may be its own.
+    hidden: Option<&'a str>,
 }
 
 fn of_fact<'a>(fact: &View<'a>) -> Seen<'a> {

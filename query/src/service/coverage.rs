@@ -17,6 +17,7 @@ use crate::coverage::digests::Digests;
 use crate::coverage::ledger::Ledger;
 use crate::coverage::look::Look;
 use crate::coverage::standing::Known;
+use crate::findings::recent::Recent;
 use crate::live::Shared;
 use crate::live::table::Table;
 use crate::mandates::Mandates;
@@ -76,8 +77,10 @@ pub(super) async fn get<S: Read>(
     let wanted = wanted(request, question, limit)?;
     let shared = query.live.loaded().await?;
     let digests = shared.digests().await.map_err(ask::unavailable)?;
+    let recent = shared.recent(query.alive_since()).await;
+    let recent = recent.map_err(ask::unavailable)?;
     // Some 200 ms of work for 10,000 nodes and 12 agents, which others should not wait for.
-    let found = tokio::task::spawn_blocking(move || find(&shared, &digests, &wanted));
+    let found = tokio::task::spawn_blocking(move || find(&shared, &digests, &recent, &wanted));
     let found = found
         .await
         .map_err(|error| Status::internal(format!("the look failed: {error}")))??;
@@ -114,6 +117,8 @@ pub(super) async fn for_matrix<S: Read>(
     }
     let shared = query.live.loaded().await?;
     let digests = shared.digests().await.map_err(ask::unavailable)?;
+    let recent = shared.recent(query.alive_since()).await;
+    let recent = recent.map_err(ask::unavailable)?;
     let not_native = Is::ALL.iter().filter(|status| **status != Is::Native);
     let wanted = Wanted {
         agents: Vec::new(),
@@ -126,7 +131,7 @@ pub(super) async fn for_matrix<S: Read>(
         limit: EXAMPLES,
     };
     let rows = tokio::task::spawn_blocking(move || {
-        let found = find(&shared, &digests, &wanted)?;
+        let found = find(&shared, &digests, &recent, &wanted)?;
         Ok(matrix::mandated(
             arch,
             &found.agents,
@@ -180,10 +185,15 @@ fn wanted(request: v1::GetCoverageRequest, question: u64, limit: u32) -> Result<
 }
 
 /// Looks at all that is asked for, and keeps one row more than asked for.
-fn find<S: Read>(shared: &Shared<S>, digests: &Digests, wanted: &Wanted) -> Result<Found, Status> {
+fn find<S: Read>(
+    shared: &Shared<S>,
+    digests: &Digests,
+    recent: &Recent,
+    wanted: &Wanted,
+) -> Result<Found, Status> {
     let expected = shared.expected().nodes();
     let (table, ledger) = (shared.table(), shared.ledger());
-    let look = look(&table, &ledger, digests, &expected)?;
+    let look = look(&table, &ledger, digests, recent, &expected)?;
     let is_wanted: Vec<_> = look
         .agents()
         .iter()
@@ -261,6 +271,7 @@ fn look<'a>(
     table: &'a Table,
     ledger: &'a Option<Ledger>,
     digests: &'a Digests,
+    recent: &'a Recent,
     expected: &'a ExpectedNodes,
 ) -> Result<Look<'a>, Status> {
     let ledger = ledger.as_ref();
@@ -269,6 +280,7 @@ fn look<'a>(
         table,
         ledger,
         digests,
+        recent,
         expected,
         now: SystemTime::now(),
     })
@@ -302,10 +314,12 @@ pub(super) async fn changes<S: Read>(
     }
     let shared = query.live.loaded().await?;
     let digests = shared.digests().await.map_err(ask::unavailable)?;
+    let recent = shared.recent(query.alive_since()).await;
+    let recent = recent.map_err(ask::unavailable)?;
     let looked = tokio::task::spawn_blocking(move || {
         let expected = shared.expected().nodes();
         let (table, ledger) = (shared.table(), shared.ledger());
-        let changes = known.changes(&look(&table, &ledger, &digests, &expected)?);
+        let changes = known.changes(&look(&table, &ledger, &digests, &recent, &expected)?);
         Ok((known, changes))
     });
     looked
