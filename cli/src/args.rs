@@ -6,6 +6,7 @@ mod connection;
 mod cost;
 mod gate;
 mod matrix;
+mod places;
 mod scan;
 mod verify;
 
@@ -18,6 +19,7 @@ pub(crate) use connection::Connection;
 pub(crate) use cost::CostArgs;
 pub(crate) use gate::is_gate;
 pub(crate) use matrix::MatrixArgs;
+pub(crate) use places::{OfNodes, OfPods};
 pub(crate) use scan::ScanArgs;
 pub(crate) use verify::VerifyArgs;
 

@@ -6,6 +6,7 @@ mod matrix;
 mod pages;
 mod streams;
 mod trouble;
+mod verify;
 
 pub(crate) use agents::Agents;
 pub(crate) use connect::Peer;
@@ -14,7 +15,7 @@ pub(crate) use streams::Updates;
 
 use std::time::{Duration, SystemTime};
 
-use archtrace_facts::cost::{Cost, CostDimension};
+use archtrace_facts::cost::{Cost, CostDimension, Pricing, Slowdown};
 use archtrace_facts::fleet::{
     Coverage, Dimension, FleetFinding, FleetImage, NodeEvent, NodeFact, NodeStatus, ServerStatus,
     Summary,
@@ -68,6 +69,7 @@ pub(crate) struct CostQuestion<'a> {
     pub(crate) nodes: &'a [String],
     pub(crate) namespaces: &'a [String],
     pub(crate) workloads: &'a [String],
+    pub(crate) pricing: &'a Pricing,
 }
 
 impl Client {
@@ -211,6 +213,7 @@ impl Client {
             nodes,
             namespaces,
             workloads,
+            pricing: Pricing { prices, slowdown },
         } = question;
         let by = by.iter().map(|by| v1::CostDimension::from(*by).into());
         let request = self.request(v1::GetCostRequest {
@@ -222,6 +225,8 @@ impl Client {
             namespaces: namespaces.to_vec(),
             workloads: workloads.to_vec(),
             max_rows: limit.unwrap_or_default().into(),
+            prices: prices.as_ref().map(Into::into),
+            slowdown_thousandths: slowdown.map(Slowdown::thousandths).unwrap_or_default(),
         });
         let mut query = self.query.clone();
         let mut answer = self.answer(query.get_cost(request)).await?;

@@ -6,8 +6,7 @@ use std::io::Read as _;
 use std::ops::Range;
 use std::path::Path;
 
-use archtrace_facts::cost::{Price, PriceTable};
-use archtrace_facts::text::is_printable;
+use archtrace_facts::cost::{Price, PriceTable, is_currency};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -64,10 +63,13 @@ fn parse(text: &str) -> Result<PriceTable, (usize, String)> {
         (line(error.span()), what)
     })?;
     let currency = table.currency.get_ref();
-    let is_word = |c: char| is_printable(c) && !c.is_whitespace();
-    if !(1..=8).contains(&currency.chars().count()) || !currency.chars().all(is_word) {
+    if !is_currency(currency) {
         let what = "a currency is a word such as \"USD\"".to_owned();
         return Err((line(Some(table.currency.span())), what));
+    }
+    if table.machines.len() > PriceTable::MOST {
+        let what = format!("more than {} machines are no price table", PriceTable::MOST);
+        return Err((1, what));
     }
     let mut prices = BTreeMap::new();
     for (kind, machine) in &table.machines {

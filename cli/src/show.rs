@@ -11,15 +11,15 @@ pub(crate) mod scan;
 mod table;
 mod verify;
 
-pub(crate) use cost::{Pricing, unpriced};
+pub(crate) use cost::unpriced;
 pub(crate) use coverage::warnings;
 pub(crate) use live::{EventLines, FactLines};
 pub(crate) use matrix::{Shape, matrix};
-pub(crate) use verify::{Verified, verified};
+pub(crate) use verify::verified;
 
 use std::fmt::Write as _;
 
-use archtrace_facts::cost::{Cost, CostDimension};
+use archtrace_facts::cost::{Cost, CostDimension, Slowdown};
 use archtrace_facts::fleet::{
     Dimension, FleetFinding, FleetImage, NodeEvent, NodeFact, NodeStatus, ServerStatus, Summary,
 };
@@ -116,17 +116,17 @@ pub(crate) fn summary(answer: &Answer<Summary>, by: &[Dimension], output: Output
 pub(crate) fn cost(
     answer: &Answer<Cost>,
     by: &[CostDimension],
-    pricing: Pricing<'_>,
+    slowdown: Option<Slowdown>,
     output: Output,
 ) -> String {
     let Answer { told, coverage } = answer;
     match output {
         Output::Json => {
             let rows = told.rows.iter();
-            let rows = rows.map(|row| json::cost(told, row, by, pricing));
+            let rows = rows.map(|row| json::cost(told, row, by));
             lines(rows.map(|row| json::Covered::new(row, coverage)))
         }
-        Output::Wide | Output::Table => table::cost(told, by, coverage, pricing),
+        Output::Wide | Output::Table => table::cost(told, by, coverage, slowdown),
     }
 }
 

@@ -14,6 +14,6 @@ mod answer;
 mod hours;
 mod prices;
 
-pub use answer::{Cost, CostDimension, CostPart, CostRow, Share};
+pub use answer::{Cost, CostDimension, CostPart, CostRow, Pricing, Share, SharePrice};
 pub use hours::{Hour, Span, spread};
-pub use prices::{Bill, Money, Price, PriceError, PriceTable, Slowdown};
+pub use prices::{Bill, Money, Price, PriceError, PriceTable, Slowdown, is_currency};

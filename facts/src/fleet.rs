@@ -15,6 +15,7 @@ pub use summary::{Dimension, Summary, SummaryRow};
 use std::time::{Duration, SystemTime};
 
 use crate::arch::Arch;
+use crate::coverage::InForce;
 use crate::fact::Fact;
 use crate::finding;
 use crate::identity::Identity;
@@ -170,6 +171,8 @@ pub struct ServerStatus {
     pub coverage: Coverage,
     /// What was refused since the collector started, by reason.
     pub refusals: Vec<(String, u64)>,
+    /// Which agents have to run, if a policy says it.
+    pub policy: Option<InForce>,
 }
 
 /// Sums over everything that is stored.

@@ -7,20 +7,25 @@
 //! | module | what |
 //! |---|---|
 //! | [`wanted`] | which pods are meant, as far as their identity tells |
+//! | [`question`] | what is asked, and what is answered |
 //! | `doubts` | what keeps the answer from being known |
 
 mod doubts;
+pub mod question;
 #[cfg(test)]
 mod tests;
 pub mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
 
 use crate::arch::Arch;
-use crate::fact::{Mode, words};
+use crate::fact::{EventKind, Mode, words};
 use crate::finding;
-use crate::fleet::{Coverage, NodeFact, NodeStatus};
+use crate::fleet::{Coverage, NodeEvent, NodeFact, NodeStatus};
 use crate::identity::Identity;
+use crate::report::Record;
+pub use question::{Question, Verified};
 pub use wanted::{Member, Wanted};
 
 words! {
@@ -91,6 +96,19 @@ pub struct Watched<'a> {
     pub lost: u64,
 }
 
+/// What is known besides facts.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// Programs that died of an illegal instruction, each once; others do not count (see [`is_death`]).
+    pub deaths: &'a [NodeEvent],
+    /// When the watch began.
+    pub since: SystemTime,
+    /// Nodes with pods that are meant.
+    pub nodes: &'a [Watched<'a>],
+    /// Which nodes are silent.
+    pub coverage: &'a Coverage,
+}
+
 /// What is known.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
@@ -102,26 +120,46 @@ pub struct Report {
     pub native_pods: u64,
     /// What is not native, in the order of pods.
     pub not_native: Vec<(Why, NodeFact)>,
+    /// How much more of that there is.
+    pub more_not_native: u64,
+    /// What died of an instruction that its CPU does not have, in the order of pods.
+    pub died: Vec<NodeEvent>,
+    /// How much more of that there is.
+    pub more_died: u64,
     /// Why more cannot be known, each once.
     pub doubts: Vec<Doubt>,
+    /// How many more doubts there are.
+    pub more_doubts: u64,
 }
 
 impl Report {
+    /// How much of each list is told: whoever has more of it needs no more.
+    pub const LISTED: usize = 1000;
+
     /// The same with another doubt.
     #[must_use]
     pub fn doubted(mut self, doubt: Doubt) -> Self {
         self.doubts.push(doubt);
-        self.verdict = verdict(&self.not_native, &self.doubts);
+        if self.verdict == Verdict::Native {
+            self.verdict = Verdict::Unknown;
+        }
+        self
+    }
+
+    /// The same with at most `most` of each list; the rest is counted.
+    #[must_use]
+    pub fn listed(mut self, most: usize) -> Self {
+        cut(&mut self.not_native, &mut self.more_not_native, most);
+        cut(&mut self.died, &mut self.more_died, most);
+        cut(&mut self.doubts, &mut self.more_doubts, most);
         self
     }
 }
 
-fn verdict(not_native: &[(Why, NodeFact)], doubts: &[Doubt]) -> Verdict {
-    match (not_native, doubts) {
-        ([], []) => Verdict::Native,
-        ([], _) => Verdict::Unknown,
-        _ => Verdict::NotNative,
-    }
+fn cut<T>(list: &mut Vec<T>, more: &mut u64, most: usize) {
+    let left_out = list.len().saturating_sub(most);
+    list.truncate(most);
+    *more = more.saturating_add(u64::try_from(left_out).unwrap_or(u64::MAX));
 }
 
 /// A pod: cluster, namespace, name and UID.
@@ -139,14 +177,23 @@ struct Pod<'a> {
     places: BTreeSet<(&'a str, &'a str, &'a str)>,
 }
 
-/// Decides from the facts that agents keep now, the nodes they are on, and the nodes that are silent.
+/// Decides from the facts that agents keep now, from what died, the nodes they are on, and the nodes that
+/// are silent.
+///
+/// What died before the watch counts only for pods that are still there: their owners may have replaced
+/// the others because of it.
 #[must_use]
 pub fn decide<'a>(
     wanted: &Wanted,
     facts: impl IntoIterator<Item = &'a NodeFact>,
-    nodes: &[Watched<'_>],
-    coverage: &Coverage,
+    known: Known<'a>,
 ) -> Report {
+    let Known {
+        deaths,
+        since,
+        nodes,
+        coverage,
+    } = known;
     let mut pods: BTreeMap<Name<'a>, Pod<'a>> = BTreeMap::new();
     let mut unnamed = BTreeSet::new();
     let mut not_native = Vec::new();
@@ -160,23 +207,54 @@ pub fn decide<'a>(
             Member::Yes => {}
         }
         let why = why(fact, wanted.arch);
-        pods.entry(name(fact))
+        pods.entry(name(&fact.cluster, &fact.identity))
             .or_insert_with(Pod::new)
             .add(fact, why);
         not_native.extend(why.map(|why| (why, fact.clone())));
     }
     not_native.sort_by(|(_, a), (_, b)| order(a).cmp(&order(b)));
+    let mut died = Vec::new();
+    for event in deaths.iter().filter(|event| is_death(event)) {
+        let pod = name(&event.cluster, &event.identity);
+        let is_new = event.record.time() >= since;
+        match wanted.member(&event.cluster, &event.identity) {
+            Member::Yes if is_new || pods.contains_key(&pod) => {
+                if let Some(known) = pods.get_mut(&pod) {
+                    known.is_native = false;
+                }
+                died.push(event.clone());
+            }
+            Member::Unknown if is_new => {
+                unnamed.insert((event.node.as_str(), called(&event.identity)));
+            }
+            Member::Yes | Member::Unknown | Member::No => {}
+        }
+    }
+    died.sort_by(|a, b| {
+        let key = |event: &NodeEvent| (event.record.time(), event.stream_id, event.sequence);
+        name(&a.cluster, &a.identity)
+            .cmp(&name(&b.cluster, &b.identity))
+            .then_with(|| key(a).cmp(&key(b)))
+    });
     let doubts = doubts::of(wanted, &pods, &unnamed, nodes, coverage);
     let count = |is_it: fn(&Pod<'_>) -> bool| {
         let pods = pods.values().filter(|pod| is_it(pod));
         u64::try_from(pods.count()).unwrap_or(u64::MAX)
     };
     Report {
-        verdict: verdict(&not_native, &doubts),
+        verdict: match (&*not_native, &*died, &*doubts) {
+            ([], [], []) => Verdict::Native,
+            ([], [], _) => Verdict::Unknown,
+            _ => Verdict::NotNative,
+        },
         pods: count(|pod| pod.is_seen),
         native_pods: count(|pod| pod.is_seen && pod.is_native),
         not_native,
+        more_not_native: 0,
+        died,
+        more_died: 0,
         doubts,
+        more_doubts: 0,
     }
 }
 
@@ -192,6 +270,17 @@ pub fn why(fact: &NodeFact, arch: Arch) -> Option<Why> {
         // What ran natively is for its node, whatever could be read of the file.
         Mode::Native => (fact.node_arch != arch).then_some(Why::OtherArch),
     }
+}
+
+/// Whether a program died of an illegal instruction: not of a signal that it or another process sent.
+#[must_use]
+pub fn is_death(event: &NodeEvent) -> bool {
+    let Record::Event(what) = &event.record else {
+        return false;
+    };
+    // An agent that could not look at the instruction tells of the death all the same.
+    what.kind == EventKind::IllegalInstruction
+        && (what.instruction.is_none() || finding::of_event(what).is_some())
 }
 
 /// Whether what is lost at this stage may have been a fact: a name that is missing, a count that went
@@ -237,14 +326,14 @@ impl<'a> Pod<'a> {
 /// What the container of a pod's sandbox is called ([`Identity::container`]).
 const SANDBOX: &str = "pause";
 
-fn name(fact: &NodeFact) -> Name<'_> {
+fn name<'a>(cluster: &'a str, identity: &'a Identity) -> Name<'a> {
     let Identity {
         namespace,
         pod,
         pod_uid,
         ..
-    } = &fact.identity;
-    (&fact.cluster, namespace, pod, pod_uid)
+    } = identity;
+    (cluster, namespace, pod, pod_uid)
 }
 
 /// A pod whose name is not known, as well as it can be called.
@@ -263,5 +352,9 @@ fn called(identity: &Identity) -> String {
 }
 
 fn order(fact: &NodeFact) -> (Name<'_>, &str, &str) {
-    (name(fact), &fact.identity.container, &fact.fact.key.binary)
+    (
+        name(&fact.cluster, &fact.identity),
+        &fact.identity.container,
+        &fact.fact.key.binary,
+    )
 }

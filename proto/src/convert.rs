@@ -26,7 +26,7 @@ pub use node::{
 };
 pub use query::{
     decode_cost_dimensions, decode_dimensions, decode_event_update, decode_fact_update,
-    decode_totals,
+    decode_pricing, decode_totals,
 };
 
 use std::fmt;
@@ -175,6 +175,14 @@ fn each<A, B>(
         .enumerate()
         .map(|(i, item)| convert(item).map_err(|error| error.within(&format!("{field}[{i}]"))))
         .collect()
+}
+
+/// What may be missing.
+fn some<A, B: TryFrom<A, Error = ConvertError>>(
+    field: &str,
+    value: Option<A>,
+) -> Result<Option<B>, ConvertError> {
+    value.map(|value| required(field, Some(value))).transpose()
 }
 
 fn required<A, B: TryFrom<A, Error = ConvertError>>(

@@ -34,6 +34,19 @@ pub enum Mandates {
     Of(Arc<dyn Policies>),
 }
 
+impl Mandates {
+    /// The policy that holds, and why its newest version does not, as people are told of it.
+    pub(crate) fn in_force(&self) -> Option<InForce> {
+        match self {
+            Self::Nobody(_) => None,
+            Self::Of(policies) => Some(InForce {
+                problem: policies.problem(),
+                ..policies.policy().in_force.clone()
+            }),
+        }
+    }
+}
+
 impl fmt::Debug for Mandates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

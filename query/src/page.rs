@@ -12,7 +12,7 @@ const MAX_SIZE: u32 = 10_000;
 
 /// Bytes of messages per page. Clients of gRPC take 4 MiB unless told otherwise, and one item is
 /// never larger than what an agent may send (1 MiB).
-const MAX_BYTES: usize = 2 << 20;
+pub(crate) const MAX_BYTES: usize = 2 << 20;
 
 /// A part of a listing.
 #[derive(Debug)]

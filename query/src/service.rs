@@ -14,6 +14,7 @@ mod nodes;
 mod status;
 mod stream;
 mod summary;
+mod verify;
 mod watch;
 
 use std::fmt;
@@ -124,6 +125,8 @@ struct Inner<S> {
     live: Live<S>,
     followers: Arc<Semaphore>,
     told: watch::told::Count,
+    /// Facts that are held for those who verify.
+    held: verify::Held,
     started_at: SystemTime,
 }
 
@@ -138,6 +141,7 @@ impl<S: Read> Query<S> {
             live,
             followers: Arc::new(Semaphore::new(follow::MAX_FOLLOWERS)),
             told: watch::told::Count::default(),
+            held: verify::Held::default(),
             started_at: SystemTime::now(),
         };
         Self {
@@ -184,6 +188,7 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 impl<S: Read> v1::query_server::Query for Query<S> {
     type WatchFactsStream = Answers<v1::WatchFactsResponse>;
     type StreamEventsStream = Answers<v1::StreamEventsResponse>;
+    type VerifyPodsStream = Answers<v1::VerifyPodsResponse>;
 
     async fn list_facts(
         &self,
@@ -271,6 +276,14 @@ impl<S: Read> v1::query_server::Query for Query<S> {
         matrix::get(&self.inner, request.into_inner())
             .await
             .map(Response::new)
+    }
+
+    async fn verify_pods(
+        &self,
+        request: Request<v1::VerifyPodsRequest>,
+    ) -> Result<Response<Self::VerifyPodsStream>, Status> {
+        let deadline = ask::deadline(request.metadata())?;
+        verify::verify(&self.inner, request.into_inner(), deadline).map(Response::new)
     }
 
     async fn get_server_status(

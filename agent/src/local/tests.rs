@@ -233,6 +233,15 @@ async fn every_question_about_the_node_is_answered_without_a_collector() {
         .await;
     let status = status.expect("answers").into_inner();
     assert_eq!((status.nodes_reporting, status.events), (1, 1));
+    let request = v1::VerifyPodsRequest {
+        namespace: "pay".to_owned(),
+        arch: "amd64".to_owned(),
+        ..v1::VerifyPodsRequest::default()
+    };
+    let verified = client.verify_pods(request).await.expect("answers");
+    let verified = verified.into_inner().message().await.expect("no error");
+    let verified = verified.expect("an answer");
+    assert_eq!((&*verified.verdict, verified.ended), ("not_native", true));
     let coverage = client.get_coverage(v1::GetCoverageRequest::default()).await;
     let refused = coverage.expect_err("that is for a collector");
     assert!(refused.message().contains("--server URL"), "{refused}");

@@ -11,7 +11,7 @@ use archtrace_facts::fleet::Dimension;
 use archtrace_facts::report::Record;
 use clap::Subcommand;
 
-use super::{Conditions, CostArgs};
+use super::{Conditions, CostArgs, OfNodes};
 use crate::since::Since;
 
 /// What is asked.
@@ -175,8 +175,9 @@ out unless --status asks for it; wide and JSON do not. Each agent on each node i
   FAILING      it cannot be executed, died of SIGILL, or restarts again and again: in the last ten
                minutes, or after it last ran
   STALE        the node does not report any more
-  UNKNOWN      the node should report and never did; its architecture is not known, so that --arch
-               does not leave it out
+  UNKNOWN      the node should report and never did (its architecture is not known, so that --arch
+               does not leave it out); or nothing of the agent is seen, and one of the node's pods
+               that may be it runs in a sandbox of its own (gVisor, Kata)
 
 Exit codes:
   0  all that was asked for is NATIVE or WAIVED, whatever --status leaves out
@@ -195,12 +196,8 @@ pub(crate) struct CoverageArgs {
         value_delimiter = ','
     )]
     pub(crate) archs: Vec<Arch>,
-    /// Only nodes of these clusters
-    #[arg(long = "cluster", value_name = "NAME", value_delimiter = ',')]
-    pub(crate) clusters: Vec<String>,
-    /// Only these nodes
-    #[arg(long = "node", value_name = "NAME", value_delimiter = ',')]
-    pub(crate) nodes: Vec<String>,
+    #[command(flatten)]
+    pub(crate) of_nodes: OfNodes,
     /// Only rows like this, such as missing
     #[arg(long = "status", value_name = "STATUS", value_delimiter = ',', value_parser = coverage_status)]
     pub(crate) statuses: Vec<Status>,

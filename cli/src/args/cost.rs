@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use archtrace_facts::cost::{CostDimension, Slowdown};
 
+use super::{OfNodes, OfPods};
 use crate::since::Since;
 
 #[derive(Debug, clap::Args)]
@@ -50,39 +51,10 @@ pub(crate) struct CostArgs {
     /// would have saved. It is an assumption, for it depends on the program
     #[arg(long, value_name = "FACTOR", value_parser = slowdown)]
     pub(crate) slowdown: Option<Slowdown>,
-    /// Only in these clusters
-    #[arg(
-        long = "cluster",
-        value_name = "NAME",
-        value_delimiter = ',',
-        help_heading = "Filters"
-    )]
-    pub(crate) clusters: Vec<String>,
-    /// Only on these nodes
-    #[arg(
-        long = "node",
-        value_name = "NAME",
-        value_delimiter = ',',
-        help_heading = "Filters"
-    )]
-    pub(crate) nodes: Vec<String>,
-    /// Only in these namespaces
-    #[arg(
-        short,
-        long = "namespace",
-        value_name = "NAME",
-        value_delimiter = ',',
-        help_heading = "Filters"
-    )]
-    pub(crate) namespaces: Vec<String>,
-    /// Only of these workloads, such as Deployment/api
-    #[arg(
-        long = "workload",
-        value_name = "KIND/NAME",
-        value_delimiter = ',',
-        help_heading = "Filters"
-    )]
-    pub(crate) workloads: Vec<String>,
+    #[command(flatten)]
+    pub(crate) of_nodes: OfNodes,
+    #[command(flatten)]
+    pub(crate) of_pods: OfPods,
 }
 
 /// What sums are taken by.

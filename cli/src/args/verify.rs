@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use archtrace_facts::arch::Arch;
-use archtrace_facts::gate::Wanted;
+use archtrace_facts::gate::{Question, Wanted};
 use archtrace_facts::identity::LabelSelector;
 use jiff::SignedDuration;
 
@@ -32,16 +32,14 @@ Exit codes:
   0    every pod was seen, and every process of it is native
   1    something failed, or a bad option
   2    something is not native: emulated, refused by the kernel, 32-bit, or on a node of another
-       architecture
+       architecture; or it died of an illegal instruction, while it was watched, or in the day before
+       that if the pod is still there
   3    it cannot be known: too few pods, a node that does not report or whose agent does not see all,
        a pod in a sandbox of its own (gVisor, Kata), or the collector is away
   4    the collector does not let you ask
   130  interrupted
   Nodes without such pods that do not report leave open whether there are more: 3, unless
   --expect-pods says how many there are, and so many were seen.";
-
-/// A day: a benchmark that waits for longer waits for something else.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
@@ -106,7 +104,7 @@ impl VerifyArgs {
 fn duration(text: &str) -> Result<Duration, String> {
     let read = text.parse::<SignedDuration>().ok();
     let read = read.and_then(|duration| Duration::try_from(duration).ok());
-    let short = read.filter(|duration| *duration <= LONGEST);
+    let short = read.filter(|duration| *duration <= Question::LONGEST);
     short.ok_or_else(|| "it is a time such as 90s or 5m, of 24h at most".to_owned())
 }
 

@@ -5,7 +5,7 @@ use archtrace_proto::convert::decode_totals;
 use archtrace_proto::v1;
 
 use super::{Answer, Client};
-use crate::args::CoverageArgs;
+use crate::args::{CoverageArgs, OfNodes};
 use crate::failure::Failure;
 
 /// Rows of a page: as many as a collector tells at once, where its bounds on bytes let it.
@@ -26,8 +26,7 @@ impl Client {
         let CoverageArgs {
             agents,
             archs,
-            clusters,
-            nodes,
+            of_nodes: OfNodes { clusters, nodes },
             statuses,
             history,
         } = args;

@@ -49,11 +49,7 @@ impl Client {
         });
         let mut query = self.query.clone();
         let messages = self.answer(query.watch_facts(request)).await?;
-        Ok(Updates {
-            client: self.clone(),
-            messages,
-            decode: decode_fact_update,
-        })
+        Ok(self.updates(messages, decode_fact_update))
     }
 
     /// Events from a time on, the oldest first, then what comes in. Only the beginning has a deadline.
@@ -71,10 +67,18 @@ impl Client {
         });
         let mut query = self.query.clone();
         let messages = self.answer(query.stream_events(request)).await?;
-        Ok(Updates {
+        Ok(self.updates(messages, decode_event_update))
+    }
+
+    pub(super) fn updates<M, U>(
+        &self,
+        messages: Streaming<M>,
+        decode: fn(M) -> Result<Option<U>, ConvertError>,
+    ) -> Updates<M, U> {
+        Updates {
             client: self.clone(),
             messages,
-            decode: decode_event_update,
-        })
+            decode,
+        }
     }
 }

@@ -2,8 +2,10 @@
 
 use std::time::SystemTime;
 
+use archtrace_facts::cost::Pricing;
+
 use super::{nothing, print, warn};
-use crate::args::{CostArgs, Output};
+use crate::args::{CostArgs, OfNodes, OfPods, Output};
 use crate::client::{Client, CostQuestion};
 use crate::failure::Failure;
 use crate::{prices, show};
@@ -16,13 +18,17 @@ pub(super) async fn cost(client: &Client, output: Output, args: &CostArgs) -> Re
         limit,
         prices,
         slowdown,
-        clusters,
-        nodes,
-        namespaces,
-        workloads,
+        of_nodes: OfNodes { clusters, nodes },
+        of_pods: OfPods {
+            namespaces,
+            workloads,
+        },
     } = args;
     // Before anybody is asked: a table that does not read is the user's to mend.
-    let prices = prices.as_deref().map(prices::read).transpose()?;
+    let pricing = Pricing {
+        prices: prices.as_deref().map(prices::read).transpose()?,
+        slowdown: *slowdown,
+    };
     let now = SystemTime::now();
     let answer = client
         .cost(&CostQuestion {
@@ -34,6 +40,7 @@ pub(super) async fn cost(client: &Client, output: Output, args: &CostArgs) -> Re
             nodes,
             namespaces,
             workloads,
+            pricing: &pricing,
         })
         .await?;
     warn(&answer.coverage);
@@ -41,12 +48,8 @@ pub(super) async fn cost(client: &Client, output: Output, args: &CostArgs) -> Re
         let what = format!("CPU time under emulation {}", since.words());
         return nothing(client, &what, nodes).await;
     }
-    let bill = show::Pricing {
-        prices: prices.as_ref(),
-        slowdown: *slowdown,
-    };
-    for line in show::unpriced(&answer.told, bill) {
+    for line in show::unpriced(&answer.told) {
         eprintln!("warning: {line}");
     }
-    print(&show::cost(&answer, &by.0, bill, output))
+    print(&show::cost(&answer, &by.0, *slowdown, output))
 }

@@ -2,26 +2,16 @@
 
 use std::time::Duration;
 
-use archtrace_facts::cost::{Cost, PriceTable, Slowdown};
+use archtrace_facts::cost::{Cost, Slowdown};
 
 use super::human::{count, duration};
-
-/// How CPU time becomes money.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Pricing<'a> {
-    pub(crate) prices: Option<&'a PriceTable>,
-    pub(crate) slowdown: Option<Slowdown>,
-}
 
 /// Names in one line; the rest is counted.
 const NAMES: usize = 10;
 
 /// A line for each reason why CPU time is not in the cost; nothing if all is, or nobody asked for money.
-pub(crate) fn unpriced(cost: &Cost, pricing: Pricing<'_>) -> Vec<String> {
-    let Some(prices) = pricing.prices else {
-        return Vec::new();
-    };
-    let lines = prices.without_price(&cost.shares).map(|share| {
+pub(crate) fn unpriced(cost: &Cost) -> Vec<String> {
+    let lines = cost.without_price().map(|share| {
         let time = duration(Duration::from_nanos(share.cpu_ns));
         let nodes = count(share.nodes);
         if share.instance_type.is_empty() {
@@ -53,15 +43,16 @@ fn names(names: &[String], all: u64) -> String {
 }
 
 /// What the numbers stand on.
-pub(crate) fn assumptions(cost: &Cost, Pricing { prices, slowdown }: Pricing<'_>) -> Vec<String> {
+pub(crate) fn assumptions(cost: &Cost, slowdown: Option<Slowdown>) -> Vec<String> {
     let mut lines = Vec::new();
-    if let Some(PriceTable { currency, prices }) = prices {
+    if cost.bill.is_some() {
         lines.push(
             "a CPU second costs the price of its machine's hour / its CPUs / 3,600".to_owned(),
         );
         let known = cost.shares.iter().filter_map(|share| {
-            let second = prices.get(&share.instance_type)?.of(1_000_000_000);
-            Some(format!("on {}: {second} {currency}", share.instance_type))
+            let second = share.price?.cpu_second;
+            let (kind, currency) = (&share.instance_type, &cost.currency);
+            Some(format!("on {kind}: {second} {currency}"))
         });
         lines.extend(known);
     }

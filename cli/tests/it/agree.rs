@@ -1,176 +1,189 @@
-//! Tables, JSON and gRPC say the same.
+//! Every answer exists as a table, as JSON and by gRPC, and the three say the same: cell by cell.
 
-use std::time::Duration;
+mod ask;
+mod cells;
+mod questions;
+mod told;
 
-use archtrace_proto::v1;
-use archtrace_proto::v1::query_client::QueryClient;
+use archtrace_collector::fleet::Nodes;
+use archtrace_facts::arch::Arch::{Amd64, Arm64};
+use archtrace_facts::fact::{EventKind, Mode};
 use serde_json::Value;
-use tokio::runtime::Runtime;
-use tonic::transport::{Channel, Endpoint};
 
-use super::answers::{objects, printed};
-use super::support::Collector;
+use self::ask::Asker;
+use self::cells::{Table, cell};
+use self::questions::{QUESTIONS, Question, Shape};
+use self::told::Told;
+use super::cost::{PRICES, wait_for_machine};
+use super::records::instruction;
+use super::support::fleet::{arm64, container};
+use super::support::{Collector, Setup, event, key};
 
-type Client = QueryClient<Channel>;
+/// An agent for each way to be.
+const POLICY: &str = "
+agents:
+- name: audit
+  match: {unit: auditd.service}
+- name: emulated
+  match: {namespace: pay, executable: /bin/running}
+- name: native
+  match: {namespace: shop, executable: /web}
+";
 
-/// What identifies a row, as text: of the answer by gRPC.
-type Ask = fn(&Runtime, &mut Client) -> Vec<Vec<String>>;
-
-/// A command, what identifies a row in gRPC, and where that is in JSON.
-const QUESTIONS: [(&[&str], Ask, &[&str]); 7] = [
-    (
-        &["facts"],
-        facts,
-        &["/node", "/binary", "/arch", "/mode", "/count"],
-    ),
-    (
-        &["cost", "--by", "workload,node"],
-        cost,
-        &["/workload", "/node", "/cpu_seconds"],
-    ),
-    (&["events"], events, &["/node", "/kind", "/binary"]),
-    (
-        &["findings"],
-        findings,
-        &["/severity", "/finding", "/subject", "/binary"],
-    ),
-    (&["images"], images, &["/images/0", "/image_arch"]),
-    (&["nodes"], nodes, &["/node", "/state", "/kernel_release"]),
-    (&["summary", "--by", "mode"], summary, &["/mode", "/facts"]),
-];
-
-fn facts(runtime: &Runtime, client: &mut Client) -> Vec<Vec<String>> {
-    let answer = runtime.block_on(client.list_facts(v1::ListFactsRequest::default()));
-    let facts = answer.expect("answers").into_inner().facts;
-    let row = |told: v1::NodeFact| {
-        let fact = told.fact.expect("always");
-        let key = fact.key.expect("always");
-        let mode = key.mode().as_str_name();
-        let mode = mode.trim_start_matches("EXECUTION_MODE_").to_lowercase();
-        vec![
-            told.node,
-            key.binary,
-            key.arch,
-            mode,
-            fact.count.to_string(),
-        ]
-    };
-    facts.into_iter().map(row).collect()
+/// A fleet of which each answer has something to tell, of more than one node where that matters.
+fn fleet() -> (Collector, tempfile::TempDir) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let nodes = dir.path().join("nodes");
+    std::fs::write(&nodes, "n1 type=m7g.large\nn2\nn9\n").expect("writes");
+    let worker = key("/bin/worker", Amd64, Mode::Native);
+    let death = event(
+        EventKind::IllegalInstruction,
+        worker,
+        0,
+        Some(instruction()),
+        0,
+    );
+    let collector = Collector::new(Setup {
+        records: Some(vec![death]),
+        nodes: Nodes::File(nodes),
+        policy: Some(POLICY),
+        ..Setup::default()
+    });
+    wait_for_machine(&collector, "m7g.large");
+    let web = container(
+        "web-1",
+        &[
+            ("/web", Arm64, Mode::Native),
+            ("/opt/x", Amd64, Mode::Emulated),
+        ],
+    );
+    collector.report(&arm64("n2", vec![web]));
+    (collector, dir)
 }
 
-fn events(runtime: &Runtime, client: &mut Client) -> Vec<Vec<String>> {
-    let answer = runtime.block_on(client.list_events(v1::ListEventsRequest::default()));
-    let events = answer.expect("answers").into_inner().events;
-    let row = |told: v1::NodeEvent| match told.record {
-        Some(v1::node_event::Record::Event(event)) => {
-            let kind = event.kind().as_str_name();
-            let kind = kind.trim_start_matches("EVENT_KIND_").to_lowercase();
-            vec![told.node, kind, event.key.expect("always").binary]
+fn printed(collector: &Collector, args: &[&str], code: i32) -> String {
+    let assert = collector.archtrace(args).assert().code(code);
+    String::from_utf8(assert.get_output().stdout.clone()).expect("text")
+}
+
+/// Rows of JSON, each with the object that it is in.
+fn json_rows(text: &str, rows: &str) -> Vec<(Value, Value)> {
+    let mut all = Vec::new();
+    for line in text.lines() {
+        let object: Value = serde_json::from_str(line).expect("JSON");
+        if rows.is_empty() {
+            all.push((object.clone(), object));
+            continue;
         }
-        Some(v1::node_event::Record::Loss(_)) => {
-            vec![told.node, "loss".to_owned(), String::new()]
+        let within = object.pointer(rows).and_then(Value::as_array);
+        let within = within.expect("rows").clone();
+        all.extend(within.into_iter().map(|row| (row, object.clone())));
+    }
+    all
+}
+
+/// Rows of the table, by their columns.
+fn table_rows(text: &str, shape: Shape) -> Vec<Vec<(String, String)>> {
+    match shape {
+        Shape::Rows => Table::read(text).rows,
+        Shape::Pairs => {
+            let mut rows = Table::of_pairs(text).rows;
+            // Source, number and time are in one line.
+            for row in &mut rows {
+                let policy = cell(row, "policy").to_owned();
+                let words: Vec<_> = policy.splitn(3, ", ").collect();
+                let agents = words[1].trim_end_matches(" agent(s)").to_owned();
+                row.retain(|(name, _)| name != "policy");
+                row.push(("policy".to_owned(), words[0].to_owned()));
+                row.push(("policy agents".to_owned(), agents));
+            }
+            rows
         }
-        other => panic!("there is no {other:?}"),
-    };
-    events.into_iter().map(row).collect()
+        Shape::Below(is_meant) => {
+            let (_, below) = text.split_once("\n\n").expect("a table below");
+            let mut rows = Table::read(below).rows;
+            rows.retain(|row| is_meant(cell(row, "WHY")));
+            rows
+        }
+        Shape::Verdict => {
+            // not_native: 0 of 1 pod(s) of namespace ...
+            let words: Vec<_> = text.split_whitespace().collect();
+            let [verdict, native, "of", pods, ..] = &*words else {
+                panic!("{text}");
+            };
+            let named = [("verdict", verdict), ("native", native), ("pods", pods)];
+            let named =
+                named.map(|(name, word)| (name.to_owned(), word.trim_end_matches(':').to_owned()));
+            vec![named.to_vec()]
+        }
+    }
 }
 
-fn findings(runtime: &Runtime, client: &mut Client) -> Vec<Vec<String>> {
-    let answer = runtime.block_on(client.list_findings(v1::ListFindingsRequest::default()));
-    let findings = answer.expect("answers").into_inner().findings;
-    let row = |told: v1::Finding| vec![told.severity, told.id, told.subject, told.binary];
-    findings.into_iter().map(row).collect()
-}
-
-fn images(runtime: &Runtime, client: &mut Client) -> Vec<Vec<String>> {
-    let answer = runtime.block_on(client.list_images(v1::ListImagesRequest::default()));
-    let images = answer.expect("answers").into_inner().images;
-    let row = |told: v1::FleetImage| {
-        let image = told.image.expect("always");
-        vec![image.names[0].clone(), image.arch]
-    };
-    images.into_iter().map(row).collect()
-}
-
-fn nodes(runtime: &Runtime, client: &mut Client) -> Vec<Vec<String>> {
-    let answer = runtime.block_on(client.list_nodes(v1::ListNodesRequest::default()));
-    let nodes = answer.expect("answers").into_inner().nodes;
-    let row = |told: v1::NodeStatus| {
-        let state = told.state().as_str_name();
-        let state = state.trim_start_matches("NODE_STATE_").to_lowercase();
-        let info = told.info.expect("always");
-        vec![info.name, state, info.kernel_release]
-    };
-    nodes.into_iter().map(row).collect()
-}
-
-fn summary(runtime: &Runtime, client: &mut Client) -> Vec<Vec<String>> {
-    let request = v1::SummarizeFactsRequest {
-        group_by: vec![v1::Dimension::Mode.into()],
-        ..v1::SummarizeFactsRequest::default()
-    };
-    let rows = runtime.block_on(client.summarize_facts(request));
-    let rows = rows.expect("answers").into_inner().rows;
-    let row = |told: v1::SummaryRow| vec![told.values[0].clone(), told.facts.to_string()];
-    rows.into_iter().map(row).collect()
-}
-
-fn cost(runtime: &Runtime, client: &mut Client) -> Vec<Vec<String>> {
-    let by = [v1::CostDimension::Workload, v1::CostDimension::Node];
-    let request = v1::GetCostRequest {
-        group_by: by.map(Into::into).into(),
-        ..v1::GetCostRequest::default()
-    };
-    let rows = runtime.block_on(client.get_cost(request));
-    let rows = rows.expect("answers").into_inner().rows;
-    let row = |told: v1::CostRow| {
-        let seconds = Duration::from_nanos(told.cpu_nanoseconds).as_secs_f64();
-        [told.values, vec![seconds.to_string()]].concat()
-    };
-    rows.into_iter().map(row).collect()
-}
-
-fn text(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
+fn check(collector: &Collector, asker: &mut Asker, question: &Question, more: &[&str]) {
+    let Question {
+        command,
+        code,
+        shape,
+        rows,
+        ask,
+        fields,
+    } = question;
+    let command = [command, more].concat();
+    let told = ask(asker);
+    assert!(!told.is_empty(), "{command:?} has nothing to tell");
+    let table = printed(collector, &command, *code);
+    let json = command.iter().copied();
+    let json: Vec<_> = json
+        .filter(|word| !matches!(*word, "-o" | "wide"))
+        .collect();
+    let json = printed(collector, &[&*json, &["-o", "json"]].concat(), *code);
+    let objects = json_rows(&json, rows);
+    let lines = table_rows(&table, *shape);
+    let sizes = (objects.len(), lines.len());
+    assert_eq!(
+        sizes,
+        (told.len(), told.len()),
+        "{command:?}\n{json}\n{table}"
+    );
+    // Some commands have another order than the answer by gRPC.
+    let mut left = told;
+    for ((object, whole), line) in objects.iter().zip(&lines) {
+        let is_json = |value: &Told, pointer: &str| {
+            let found = object.pointer(pointer).or_else(|| whole.pointer(pointer));
+            pointer.is_empty() || value.is_json(found.unwrap_or(&Value::Null))
+        };
+        let is_it = |row: &Vec<Told>| {
+            assert_eq!(row.len(), fields.len(), "{command:?}: {row:?}");
+            let mut values = row.iter().zip(*fields);
+            values.all(|(value, (_, pointer))| is_json(value, pointer))
+        };
+        let Some(place) = left.iter().position(is_it) else {
+            panic!("{command:?}: {object:#}\nis none of {left:#?}");
+        };
+        for (value, (column, _)) in left.remove(place).iter().zip(*fields) {
+            if let Some(text) = value.in_table().filter(|_| !column.is_empty()) {
+                assert_eq!(
+                    cell(line, column),
+                    text,
+                    "{command:?}: {column} in\n{table}"
+                );
+            }
+        }
+    }
 }
 
 #[test]
 fn every_answer_is_the_same_in_each_form() {
-    let collector = Collector::filled();
-    let runtime = Runtime::new().expect("a runtime");
-    let endpoint = Endpoint::from_shared(collector.url()).expect("a URL");
-    let channel = runtime.block_on(endpoint.connect()).expect("connects");
-    let mut client = QueryClient::new(channel);
-    for (command, ask, pointers) in QUESTIONS {
-        let mut told = ask(&runtime, &mut client);
-        told.sort_unstable();
-        assert!(!told.is_empty(), "{command:?}");
-        let mut read: Vec<Vec<_>> = objects(&collector, command)
-            .iter()
-            .map(|object| {
-                let values = pointers.iter().map(|pointer| object.pointer(pointer));
-                values.map(|value| text(value.expect("a field"))).collect()
-            })
-            .collect();
-        read.sort_unstable();
-        assert_eq!(read, told, "{command:?}");
-        let table = printed(&collector, command);
-        // The head, and below sums for how many nodes they are.
-        let rows: Vec<_> = table
-            .lines()
-            .skip(1)
-            .take_while(|line| !line.is_empty())
-            .collect();
-        assert_eq!(rows.len(), told.len(), "{command:?}\n{table}");
-        for row in &told {
-            // 1234 is shown as 1,234.
-            let has = |line: &&&str| {
-                let line = line.replace(',', "");
-                row.iter().all(|word| line.contains(word.as_str()))
-            };
-            assert!(rows.iter().any(|line| has(&line)), "{row:?} in\n{table}");
-        }
+    let (collector, dir) = fleet();
+    let mut asker = Asker::of(&collector);
+    let prices = dir.path().join("prices.toml");
+    std::fs::write(&prices, PRICES).expect("writes");
+    let prices = prices.display().to_string();
+    for question in &QUESTIONS {
+        let more = match question.command {
+            [.., "--prices"] => &[&*prices][..],
+            _ => &[],
+        };
+        check(&collector, &mut asker, question, more);
     }
 }

@@ -9,7 +9,8 @@ use serde_json::Value;
 use super::answers::{objects, printed};
 use super::support::{Collector, Setup, archtrace};
 
-const PRICES: &str = "currency = \"EUR\"\n[machines.\"m7g.large\"]\nper_hour = 7200\ncpus = 2\n";
+pub(crate) const PRICES: &str =
+    "currency = \"EUR\"\n[machines.\"m7g.large\"]\nper_hour = 7200\ncpus = 2\n";
 
 fn file(collector: &Collector, name: &str, text: &str) -> String {
     let path = collector.dir().join(name);
@@ -26,13 +27,24 @@ fn with_machine(kind: &str) -> (Collector, tempfile::TempDir) {
         nodes: Nodes::File(nodes),
         ..Setup::default()
     });
+    wait_for_machine(&collector, kind);
+    (collector, dir)
+}
+
+/// Waits until the store knows what machine `n1` is.
+pub(crate) fn wait_for_machine(collector: &Collector, kind: &str) {
     let deadline = Instant::now() + Duration::from_secs(30);
-    let by_machine = ["cost", "--by", "instance-type"];
-    while objects(&collector, &by_machine)[0]["instance_type"] != kind {
+    let args = ["cost", "--by", "instance-type", "-o", "json"];
+    loop {
+        // Nodes that are silent are warned of on stderr.
+        let told = collector.archtrace(&args).assert().success();
+        let told: Value = serde_json::from_slice(&told.get_output().stdout).expect("an object");
+        if told["instance_type"] == kind {
+            return;
+        }
         assert!(Instant::now() < deadline, "{kind} never became known");
         std::thread::sleep(Duration::from_millis(50));
     }
-    (collector, dir)
 }
 
 #[test]

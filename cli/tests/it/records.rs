@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use super::answers::{objects, printed};
 use super::support::{Collector, ago, event, handler, key};
 
-fn instruction() -> IllegalInstruction {
+/// One that this CPU does not have.
+pub(crate) fn instruction() -> IllegalInstruction {
     IllegalInstruction {
         origin: Origin::Cpu,
         code: 2,

@@ -4,12 +4,13 @@ use std::fs;
 
 use archtrace_collector::fleet::Nodes;
 use archtrace_facts::arch::Arch::{Amd64, Arm64};
-use archtrace_facts::fact::Mode;
+use archtrace_facts::fact::{EventKind, FactKey, Mode};
 use serde_json::Value;
 
 use super::program::{end, spawn, start};
+use super::records::instruction;
 use super::support::fleet::{Container, Node, arm64, container};
-use super::support::{Collector, Setup, ago, archtrace};
+use super::support::{Collector, Setup, ago, archtrace, event, key};
 
 const NATIVE: (&str, archtrace_facts::arch::Arch, Mode) = ("/web", Arm64, Mode::Native);
 const EMULATED: (&str, archtrace_facts::arch::Arch, Mode) = ("/opt/x", Amd64, Mode::Emulated);
@@ -137,6 +138,53 @@ fn what_is_not_native_is_named() {
         2,
         &["/bin/running", "relative", "foreign_elf"],
     );
+}
+
+#[test]
+fn what_died_of_an_instruction_is_named() {
+    let collector = native();
+    let pod = container("web-3", &[NATIVE]);
+    let key = FactKey {
+        cgroup: pod.cgroup(),
+        ..key("/web", Arm64, Mode::Native)
+    };
+    let died = event(
+        EventKind::IllegalInstruction,
+        key,
+        0,
+        Some(instruction()),
+        1,
+    );
+    collector.report(&Node {
+        records: vec![died],
+        ..arm64("n3", vec![pod])
+    });
+    check(
+        &collector,
+        &NOW,
+        2,
+        &[
+            "not_native: 2 of 3 pod(s)",
+            "shop/web-3 web",
+            "/web",
+            "died of SIGILL",
+        ],
+    );
+    let (_, told, _) = run(&collector, &[&NOW[..], &["-o", "json"]].concat());
+    let told: Value = serde_json::from_str(&told).expect("JSON");
+    for (pointer, value) in [
+        ("/verdict", "not_native".into()),
+        ("/not_native", Value::Array(Vec::new())),
+        ("/died/0/pod", "web-3".into()),
+        ("/died/0/kind", "illegal_instruction".into()),
+        ("/died/0/node", "n3".into()),
+        ("/more_died", 0.into()),
+    ] {
+        assert_eq!(told.pointer(pointer), Some(&value), "{pointer}: {told}");
+    }
+    // The others are not concerned.
+    let others = ["--pod", "web-1,web-2", "--expect-pods", "2"];
+    check(&collector, &[&NOW[..], &others].concat(), 0, &["native"]);
 }
 
 #[test]

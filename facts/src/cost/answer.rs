@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
+use super::prices::{Bill, Money, PriceTable, Slowdown};
 use crate::fact::words;
 
 words! {
@@ -44,6 +45,26 @@ pub struct Share {
     pub cpu_ns: u64,
     /// On how many nodes.
     pub nodes: u64,
+    /// What it cost, if that kind has a price.
+    pub price: Option<SharePrice>,
+}
+
+/// What CPU time on one kind of machine cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SharePrice {
+    /// All of it.
+    pub cost: Money,
+    /// A CPU second.
+    pub cpu_second: Money,
+}
+
+/// How CPU time becomes money.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pricing {
+    /// What machines cost; nothing is told of money if `None`.
+    pub prices: Option<PriceTable>,
+    /// What emulation is compared with; nothing is told of what could be avoided if `None`.
+    pub slowdown: Option<Slowdown>,
 }
 
 /// CPU time of one combination of values.
@@ -55,6 +76,10 @@ pub struct CostRow {
     pub cpu_ns: u64,
     /// By kind of machine, in the order of their names.
     pub shares: Vec<Share>,
+    /// What it cost, if anybody asked.
+    pub bill: Option<Bill>,
+    /// What native execution would not have used of it, in nanoseconds, if anybody asked.
+    pub avoidable_cpu_ns: Option<u64>,
 }
 
 /// The CPU time that emulation used.
@@ -72,6 +97,12 @@ pub struct Cost {
     pub since: SystemTime,
     /// Up to when.
     pub until: SystemTime,
+    /// What all of it cost, if anybody asked.
+    pub bill: Option<Bill>,
+    /// What native execution would not have used of all of it, in nanoseconds, if anybody asked.
+    pub avoidable_cpu_ns: Option<u64>,
+    /// What money is in; empty if nobody asked for any.
+    pub currency: String,
 }
 
 impl Cost {
@@ -134,7 +165,44 @@ impl Cost {
             untyped_nodes: untyped,
             since,
             until,
+            bill: None,
+            avoidable_cpu_ns: None,
+            currency: String::new(),
         }
+    }
+
+    /// The same with what it was worth.
+    #[must_use]
+    pub fn priced(mut self, pricing: &Pricing) -> Self {
+        let Pricing { prices, slowdown } = pricing;
+        let (cpu_ns, slowdown) = (self.cpu_ns(), *slowdown);
+        let avoidable = |cpu_ns| slowdown.map(|factor| factor.avoidable_cpu(cpu_ns));
+        self.avoidable_cpu_ns = avoidable(cpu_ns);
+        for row in &mut self.rows {
+            row.avoidable_cpu_ns = avoidable(row.cpu_ns);
+        }
+        let Some(prices) = prices else {
+            return self;
+        };
+        self.currency.clone_from(&prices.currency);
+        self.bill = Some(prices.bill(&self.shares, slowdown));
+        for share in &mut self.shares {
+            share.price = prices.of(share);
+        }
+        for row in &mut self.rows {
+            row.bill = Some(prices.bill(&row.shares, slowdown));
+            for share in &mut row.shares {
+                share.price = prices.of(share);
+            }
+        }
+        self
+    }
+
+    /// What has no price, though somebody asked for money.
+    pub fn without_price(&self) -> impl Iterator<Item = &Share> {
+        let asked = self.bill.is_some();
+        let shares = self.shares.iter();
+        shares.filter(move |share| asked && share.price.is_none())
     }
 
     /// All of it, rows that were left out included, in nanoseconds.
@@ -147,6 +215,7 @@ impl Cost {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Price;
     use super::*;
 
     fn part(values: &[&str], instance_type: &str, cpu_ns: u64) -> CostPart {
@@ -156,6 +225,7 @@ mod tests {
                 instance_type: instance_type.to_owned(),
                 cpu_ns,
                 nodes: 1,
+                price: None,
             },
         }
     }
@@ -210,5 +280,51 @@ mod tests {
         let told = rows(&Cost::of(parts, &[], &by, 9, ALWAYS));
         let told: Vec<_> = told.iter().map(|(values, _)| values.as_str()).collect();
         assert_eq!(told, ["b 2026-01-01", "a 2026-01-01", "b 2026-01-02"]);
+    }
+
+    #[test]
+    fn money_is_that_of_all_rows_and_says_what_is_not_in_it() {
+        let price = |per_hour| Price::new(per_hour, 1).expect("a price");
+        let pricing = Pricing {
+            prices: Some(PriceTable {
+                currency: "EUR".to_owned(),
+                prices: [("m7g.large".to_owned(), price(3600.0))].into(),
+            }),
+            slowdown: Slowdown::new(2.0).ok(),
+        };
+        let parts = || {
+            vec![
+                part(&["a"], "m7g.large", 5_000_000_000),
+                part(&["b"], "", 4_000_000_000),
+            ]
+        };
+        let of =
+            |pricing| Cost::of(parts(), &[], &[CostDimension::Workload], 9, ALWAYS).priced(pricing);
+        let cost = of(&pricing);
+        let money = |bill: Option<Bill>| bill.map(|bill| bill.cost.to_string());
+        assert_eq!(money(cost.bill).as_deref(), Some("5.00"));
+        let rows: Vec<_> = cost
+            .rows
+            .iter()
+            .map(|row| {
+                let bill = row.bill.expect("there are prices");
+                (bill.cost.to_f64(), bill.is_known(), row.avoidable_cpu_ns)
+            })
+            .collect();
+        assert_eq!(
+            rows,
+            [
+                (5.0, true, Some(2_500_000_000)),
+                (0.0, false, Some(2_000_000_000))
+            ]
+        );
+        let without: Vec<_> = cost.without_price().map(|share| share.cpu_ns).collect();
+        assert_eq!((without, &*cost.currency), (vec![4_000_000_000], "EUR"));
+        let free = of(&Pricing::default());
+        assert_eq!((free.bill, free.without_price().count()), (None, 0));
+        assert_eq!(
+            free,
+            Cost::of(parts(), &[], &[CostDimension::Workload], 9, ALWAYS)
+        );
     }
 }

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use super::Share;
+use crate::text::is_printable;
+
+use super::answer::{Share, SharePrice};
 
 const BILLION: u128 = 1_000_000_000;
 const HOUR: u128 = 3_600_000_000_000;
@@ -18,6 +20,22 @@ const HOUR: u128 = 3_600_000_000_000;
 pub struct Money(pub u128);
 
 impl Money {
+    /// So many units, and billionths of one.
+    #[must_use]
+    pub fn of_units(units: u64, billionths: u32) -> Self {
+        Self(u128::from(units) * BILLION + u128::from(billionths))
+    }
+
+    /// Whole units, and billionths of one. What does not fit is more than all money there is.
+    #[must_use]
+    pub fn to_units(self) -> (u64, u32) {
+        let billionths = u32::try_from(self.0 % BILLION).unwrap_or_default();
+        (
+            u64::try_from(self.0 / BILLION).unwrap_or(u64::MAX),
+            billionths,
+        )
+    }
+
     /// For JSON: as precise as a float is.
     #[must_use]
     pub fn to_f64(self) -> f64 {
@@ -76,17 +94,34 @@ impl Price {
     /// # Errors
     /// If no machine is like that.
     pub fn new(per_hour: f64, cpus: u32) -> Result<Self, PriceError> {
-        let per_hour = scaled(per_hour, 1e9).filter(|price| *price <= 1_000_000 * BILLION);
-        let per_hour = per_hour
-            .filter(|price| *price > 0)
-            .ok_or(PriceError::Price)?;
+        let per_hour = scaled(per_hour, 1e9).ok_or(PriceError::Price)?;
+        Self::of_hour(Money(per_hour), cpus)
+    }
+
+    /// The same, for an amount that is exact.
+    ///
+    /// # Errors
+    /// If no machine is like that.
+    pub fn of_hour(per_hour: Money, cpus: u32) -> Result<Self, PriceError> {
+        if !(1..=1_000_000 * BILLION).contains(&per_hour.0) {
+            return Err(PriceError::Price);
+        }
         if !(1..=4096).contains(&cpus) {
             return Err(PriceError::Cpus);
         }
-        Ok(Self {
-            per_hour: Money(per_hour),
-            cpus,
-        })
+        Ok(Self { per_hour, cpus })
+    }
+
+    /// What an hour of the whole machine costs.
+    #[must_use]
+    pub fn per_hour(self) -> Money {
+        self.per_hour
+    }
+
+    /// How many CPUs it has.
+    #[must_use]
+    pub fn cpus(self) -> u32 {
+        self.cpus
     }
 
     /// What CPU time costs, rounded to a billionth.
@@ -106,10 +141,17 @@ impl Price {
 /// Prices of kinds of machines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PriceTable {
-    /// What prices are in, such as `USD`.
+    /// What prices are in, such as `USD` ([`is_currency`]).
     pub currency: String,
     /// By kind, such as `m7g.large`.
     pub prices: BTreeMap<String, Price>,
+}
+
+/// Whether that is a currency: a printable word of at most 8 characters.
+#[must_use]
+pub fn is_currency(word: &str) -> bool {
+    let is_part = |c: char| is_printable(c) && !c.is_whitespace();
+    (1..=8).contains(&word.chars().count()) && word.chars().all(is_part)
 }
 
 /// What some CPU time cost.
@@ -122,6 +164,8 @@ pub struct Bill {
     /// CPU time of machines without a price, or of which it is not known what they are, in nanoseconds:
     /// it is not part of the cost.
     pub unpriced_cpu_ns: u64,
+    /// What of the cost native execution would have saved, if anybody asked.
+    pub avoidable: Option<Money>,
 }
 
 impl Bill {
@@ -133,9 +177,22 @@ impl Bill {
 }
 
 impl PriceTable {
+    /// Machines in one table: EC2 has some 1,000 kinds, and three clouds fit well.
+    pub const MOST: usize = 10_000;
+
+    /// What that cost, if its kind has a price.
+    #[must_use]
+    pub(super) fn of(&self, share: &Share) -> Option<SharePrice> {
+        let price = self.prices.get(&share.instance_type)?;
+        Some(SharePrice {
+            cost: price.of(share.cpu_ns),
+            cpu_second: price.of(1_000_000_000),
+        })
+    }
+
     /// What these shares cost.
     #[must_use]
-    pub fn bill(&self, shares: &[Share]) -> Bill {
+    pub fn bill(&self, shares: &[Share], slowdown: Option<Slowdown>) -> Bill {
         let mut bill = Bill::default();
         for share in shares {
             match self.prices.get(&share.instance_type) {
@@ -149,17 +206,8 @@ impl PriceTable {
                 }
             }
         }
+        bill.avoidable = slowdown.map(|factor| factor.avoidable(bill.cost));
         bill
-    }
-
-    /// Of these shares, those of kinds that have no price.
-    pub fn without_price<'a>(&self, shares: &'a [Share]) -> impl Iterator<Item = &'a Share> {
-        let known = shares
-            .iter()
-            .map(|share| self.prices.contains_key(&share.instance_type));
-        let known: Vec<_> = known.collect();
-        let shares = shares.iter().zip(known);
-        shares.filter(|(_, known)| !known).map(|(share, _)| share)
     }
 }
 
@@ -175,8 +223,22 @@ impl Slowdown {
     /// If nothing would be gained, or it is beyond all emulators.
     pub fn new(factor: f64) -> Result<Self, PriceError> {
         let thousandths = scaled(factor, 1e3).and_then(|factor| u32::try_from(factor).ok());
-        let thousandths = thousandths.filter(|factor| (1_001..=1_000_000).contains(factor));
-        thousandths.map(Self).ok_or(PriceError::Slowdown)
+        Self::of_thousandths(thousandths.ok_or(PriceError::Slowdown)?)
+    }
+
+    /// The same in thousandths.
+    ///
+    /// # Errors
+    /// As [`Slowdown::new`].
+    pub fn of_thousandths(factor: u32) -> Result<Self, PriceError> {
+        let is_one = (1_001..=1_000_000).contains(&factor);
+        is_one.then_some(Self(factor)).ok_or(PriceError::Slowdown)
+    }
+
+    /// In thousandths.
+    #[must_use]
+    pub fn thousandths(self) -> u32 {
+        self.0
     }
 
     /// What of an amount would not have been spent on native execution.
@@ -220,6 +282,7 @@ mod tests {
             instance_type: instance_type.to_owned(),
             cpu_ns: seconds * SECOND,
             nodes: 1,
+            price: None,
         }
     }
 
@@ -277,18 +340,20 @@ mod tests {
             share("c7g.large", 7),
             share("m7g.large", 1000),
         ];
-        let bill = table.bill(&shares);
+        let factor = Slowdown::new(4.0).expect("a factor");
+        let bill = table.bill(&shares, Some(factor));
         assert_eq!(
             (bill.cost.to_string().as_str(), bill.unpriced_cpu_ns),
             ("1.00", 12 * SECOND)
         );
-        assert!(bill.is_known() && !table.bill(&shares[..2]).is_known());
-        assert!(table.bill(&[]).is_known());
-        let without: Vec<_> = table.without_price(&shares).collect();
-        assert_eq!(without, [&shares[0], &shares[1]]);
-        let slowdown = Slowdown::new(4.0).expect("a factor");
-        assert_eq!(slowdown.avoidable(bill.cost).to_string(), "0.75");
-        assert_eq!(slowdown.avoidable_cpu(8 * SECOND), 6 * SECOND);
-        assert_eq!(slowdown.to_string(), "4");
+        assert!(bill.is_known() && !table.bill(&shares[..2], None).is_known());
+        assert!(table.bill(&[], None).is_known());
+        let avoidable = bill.avoidable.map(|money| money.to_string());
+        assert_eq!(avoidable.as_deref(), Some("0.75"));
+        assert_eq!(factor.avoidable_cpu(8 * SECOND), 6 * SECOND);
+        assert_eq!(
+            (factor.to_string(), factor.thousandths()),
+            ("4".to_owned(), 4000)
+        );
     }
 }

@@ -1,10 +1,12 @@
-use std::time::SystemTime;
+mod deaths;
+mod meant;
+
+use std::time::{Duration, SystemTime};
 
 use super::*;
 use crate::arch::Arch::{Amd64, Arm64, I386};
 use crate::fact::{Cause, Fact, FactKey};
 use crate::fleet::NodeState;
-use crate::identity::LabelSelector;
 use crate::node::{HookReport, NodeInfo, Preflight, Uncovered};
 
 const UID: &str = "2b1a1b6e-8d3e-4c57-9a4f-0e5d2c1b3a49";
@@ -120,13 +122,27 @@ fn told(report: &Report) -> (Verdict, u64, u64, Vec<&'static str>) {
     )
 }
 
+/// The watch began an hour after 1970.
+fn known<'a>(
+    deaths: &'a [NodeEvent],
+    nodes: &'a [Watched<'a>],
+    coverage: &'a Coverage,
+) -> Known<'a> {
+    Known {
+        deaths,
+        since: SystemTime::UNIX_EPOCH + Duration::from_secs(3600),
+        nodes,
+        coverage,
+    }
+}
+
 fn check(
     wanted: &Wanted,
     facts: &[NodeFact],
     coverage: &Coverage,
     expected: (Verdict, u64, u64, &[&str]),
 ) {
-    let report = decide(wanted, facts, &[], coverage);
+    let report = decide(wanted, facts, known(&[], &[], coverage));
     let (verdict, pods, native, against) = expected;
     assert_eq!(
         told(&report),
@@ -261,7 +277,11 @@ fn without_a_doubt_only() {
             &["too_few_pods", "unnamed_pod"],
         ),
     ] {
-        let report = decide(&wanted(selector, expected), facts, &[], coverage);
+        let report = decide(
+            &wanted(selector, expected),
+            facts,
+            known(&[], &[], coverage),
+        );
         let told = told(&report);
         assert_eq!(
             (told.0, &*told.3),
@@ -292,6 +312,7 @@ fn nodes_can_hide_something() {
         ..Preflight::default()
     };
     let of_pod = format!("/kubepods/burstable/pod{UID}/x");
+    let all = reporting(1);
     for (preflight, lost, doubts) in [
         (Preflight::default(), 0, &[][..]),
         (Preflight::default(), 3, &["lost_records"]),
@@ -303,82 +324,18 @@ fn nodes_can_hide_something() {
         (uncovered("/kubepods/burstable/pod1234/x"), 0, &[]),
     ] {
         let status = node(preflight);
-        let watched = Watched {
+        let watched = [Watched {
             status: &status,
             lost,
-        };
+        }];
         let facts = [native("a")];
         for expected in [None, Some(1)] {
-            let report = decide(&wanted("", expected), &facts, &[watched], &reporting(1));
+            let report = decide(&wanted("", expected), &facts, known(&[], &watched, &all));
             assert_eq!(told(&report).3, doubts, "{:?}", status.preflight);
         }
         // None of its pods is meant.
         let elsewhere = [with(native("a"), |fact| fact.node = "n2".to_owned())];
-        let report = decide(&wanted("", None), &elsewhere, &[watched], &reporting(1));
+        let report = decide(&wanted("", None), &elsewhere, known(&[], &watched, &all));
         assert_eq!(report.verdict, Verdict::Native, "{report:?}");
     }
-}
-
-#[test]
-fn pods_are_meant_by_what_is_known_of_them() {
-    let identity = native("api-1").identity;
-    let bare = Identity {
-        workload: String::new(),
-        labels: [].into(),
-        ..identity.clone()
-    };
-    let unit = Identity {
-        unit: "cron.service".to_owned(),
-        ..Identity::default()
-    };
-    let unnamed = Identity {
-        pod_uid: UID.to_owned(),
-        ..Identity::default()
-    };
-    let all = wanted("", None);
-    let pod = |pattern: &str| Wanted {
-        pods: vec![pattern.to_owned()],
-        ..all.clone()
-    };
-    let workload = |pattern: &str| Wanted {
-        workloads: vec![pattern.to_owned()],
-        ..all.clone()
-    };
-    let cluster = |pattern: &str| Wanted {
-        cluster: Some(pattern.to_owned()),
-        ..all.clone()
-    };
-    let other = Wanted {
-        namespace: "web".to_owned(),
-        ..all.clone()
-    };
-    for (wanted, identity, member) in [
-        (&all, &identity, Member::Yes),
-        (&all, &bare, Member::Yes),
-        (&all, &unit, Member::No),
-        (&all, &unnamed, Member::Unknown),
-        (&other, &identity, Member::No),
-        (&other, &unnamed, Member::Unknown),
-        (&pod("api-*"), &identity, Member::Yes),
-        (&pod("web-*"), &identity, Member::No),
-        (&workload("*/api"), &identity, Member::Yes),
-        (&workload("*/web"), &identity, Member::No),
-        (&workload("*/api"), &bare, Member::Unknown),
-        (&cluster("c*"), &identity, Member::Yes),
-        (&cluster("d"), &unnamed, Member::No),
-    ] {
-        assert_eq!(
-            wanted.member("c", identity),
-            member,
-            "{wanted:?} {identity:?}"
-        );
-        // What is asked for has all that may be meant.
-        let fact = NodeFact {
-            identity: identity.clone(),
-            ..native("x")
-        };
-        let is_asked = wanted.selection().matches_fact(&fact);
-        assert!(is_asked || member == Member::No, "{wanted:?} {identity:?}");
-    }
-    assert!(LabelSelector::default().is_everything());
 }

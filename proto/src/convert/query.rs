@@ -4,12 +4,15 @@ mod agents;
 mod cost;
 mod found;
 mod matrix;
+mod money;
 mod select;
 mod stream;
 mod summary;
+mod verify;
 
 pub use agents::decode_totals;
 pub use cost::decode_cost_dimensions;
+pub use money::decode_pricing;
 pub use stream::{decode_event_update, decode_fact_update};
 pub use summary::decode_dimensions;
 
@@ -21,7 +24,7 @@ use archtrace_facts::report::Record;
 
 use super::image::{from_count, to_count};
 use super::{
-    ConvertError, each, from_duration, required, some_time, to_duration, to_text, to_texts,
+    ConvertError, each, from_duration, required, some, some_time, to_duration, to_text, to_texts,
     to_time, to_word, unknown,
 };
 use crate::v1;
@@ -265,6 +268,7 @@ impl From<&ServerStatus> for v1::GetServerStatusResponse {
             authenticated,
             coverage,
             refusals,
+            policy,
         } = value;
         let refusal = |(reason, count): &(String, u64)| v1::RefusalCount {
             reason: reason.clone(),
@@ -287,6 +291,7 @@ impl From<&ServerStatus> for v1::GetServerStatusResponse {
             authenticated: *authenticated,
             coverage: Some(coverage.into()),
             refusals: refusals.iter().map(refusal).collect(),
+            policy: policy.as_ref().map(Into::into),
         }
     }
 }
@@ -316,6 +321,7 @@ impl TryFrom<v1::GetServerStatusResponse> for ServerStatus {
             refusals: each("refusals", value.refusals, |refusal| {
                 Ok((to_text("reason", refusal.reason)?, refusal.count))
             })?,
+            policy: some("policy", value.policy)?,
         })
     }
 }

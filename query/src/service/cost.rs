@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use archtrace_facts::cost::{Cost, CostDimension, CostPart, Span};
-use archtrace_proto::convert::decode_cost_dimensions;
+use archtrace_proto::convert::{decode_cost_dimensions, decode_pricing};
 use archtrace_proto::v1;
 use tonic::Status;
 
@@ -30,7 +30,11 @@ pub(super) async fn cost<S: Read>(
         namespaces,
         workloads,
         max_rows,
+        prices,
+        slowdown_thousandths,
     } = request;
+    let pricing = decode_pricing(prices, slowdown_thousandths)
+        .map_err(|error| Status::invalid_argument(error.to_string()))?;
     for (field, values) in [
         ("clusters", &clusters),
         ("nodes", &nodes),
@@ -68,7 +72,7 @@ pub(super) async fn cost<S: Read>(
     );
     let parts = sums(query, asked).await?;
     let nodes = sums(query, by_node).await?;
-    let cost = Cost::of(parts, &nodes, &by, max_rows, times);
+    let cost = Cost::of(parts, &nodes, &by, max_rows, times).priced(&pricing);
     Ok(v1::GetCostResponse {
         coverage: query.live.coverage().await?,
         ..v1::GetCostResponse::from(&cost)

@@ -73,23 +73,33 @@ pub(super) fn open<S: Read, R: Send + 'static>(
             "{MAX_FOLLOWERS} clients follow already, which is as many as may; end one, or list instead"
         ))
     })?;
-    let (answers, stream) = mpsc::channel(ON_THE_WAY);
+    let (answers, ends, stream) = Ends::open(query, deadline);
     let follower = Follower {
-        answers: answers.clone(),
+        answers,
         state: query.live.state(),
         told: None,
         _following: query.live.following(),
         _permit: permit,
     };
-    let ends = Ends {
-        answers,
-        deadline,
-        stop: query.settings.shutdown.clone(),
-    };
-    Ok((follower, ends, Box::pin(ReceiverStream::new(stream))))
+    Ok((follower, ends, stream))
 }
 
 impl<R: Send + 'static> Ends<R> {
+    /// For somebody who is told through another way than a [`Follower`]: where answers go, and what the
+    /// client reads.
+    pub(super) fn open<S>(
+        query: &Inner<S>,
+        deadline: Option<Instant>,
+    ) -> (mpsc::Sender<Result<R, Status>>, Self, Answers<R>) {
+        let (answers, stream) = mpsc::channel(ON_THE_WAY);
+        let ends = Self {
+            answers: answers.clone(),
+            deadline,
+            stop: query.settings.shutdown.clone(),
+        };
+        (answers, ends, Box::pin(ReceiverStream::new(stream)))
+    }
+
     /// Runs what tells until it ends, the client leaves, its time is over, or the server ends.
     pub(super) async fn race(self, telling: impl Future<Output = Result<(), Gone>> + Send) {
         let Self {

@@ -22,6 +22,7 @@ pub(super) async fn status<S: Read>(
         authenticated: settings.server.authenticated(),
         coverage: query.live.known_coverage().await?.as_ref().clone(),
         refusals: settings.server.refusals(),
+        policy: settings.mandates.in_force(),
     };
     Ok((&status).into())
 }

@@ -29,7 +29,19 @@ pub(super) fn watch<S: Read>(
     request: v1::WatchFactsRequest,
     deadline: Option<Instant>,
 ) -> Result<Answers<v1::WatchFactsResponse>, Status> {
-    let selection = ask::selection(request.selection)?;
+    updates(query, ask::selection(request.selection)?, deadline)
+}
+
+/// The same for others within this service, as whatever an update becomes.
+pub(super) fn updates<S, R>(
+    query: &Arc<Inner<S>>,
+    selection: Selection,
+    deadline: Option<Instant>,
+) -> Result<Answers<R>, Status>
+where
+    S: Read,
+    R: for<'a> From<&'a FactUpdate> + Send + 'static,
+{
     let (mut follower, ends, answers) = follow::open(query, deadline)?;
     let query = Arc::clone(query);
     tokio::spawn(async move {
@@ -48,15 +60,17 @@ pub(super) fn watch<S: Read>(
 /// The reader did not take changes as fast as they came.
 struct TooSlow;
 
-type Sink<S> = Follower<S, v1::WatchFactsResponse>;
-
 /// Tells what is, and what changes, until the reader is too slow for that.
-async fn tell_all<S: Read>(
+async fn tell_all<S, R>(
     query: &Inner<S>,
     selection: &Selection,
     reason: &str,
-    follower: &mut Sink<S>,
-) -> Result<TooSlow, Gone> {
+    follower: &mut Follower<S, R>,
+) -> Result<TooSlow, Gone>
+where
+    S: Read,
+    R: for<'a> From<&'a FactUpdate> + Send + 'static,
+{
     let facts = query.live.loaded().await?;
     let Start {
         mut reader,
@@ -99,12 +113,16 @@ async fn tell_all<S: Read>(
     }
 }
 
-async fn tell<S: Read>(
+async fn tell<S, R>(
     watcher: &mut Watcher<'_>,
     seen: &HashMap<NodeId, Version>,
     told: &Told,
-    follower: &mut Sink<S>,
-) -> Result<(), Gone> {
+    follower: &mut Follower<S, R>,
+) -> Result<(), Gone>
+where
+    S: Read,
+    R: for<'a> From<&'a FactUpdate> + Send + 'static,
+{
     match told {
         Told::Change(change, again) => {
             let is_known = seen

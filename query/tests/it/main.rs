@@ -5,4 +5,5 @@ mod follow;
 mod growth;
 mod matrix;
 mod memory;
+mod verify;
 mod view;

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use archtrace_facts::cost::{Bill, Cost, CostDimension, CostRow, Share};
+use archtrace_facts::cost::{Cost, CostDimension, CostRow, Money, Share};
 use serde::{Serialize, Serializer};
 
-use crate::show::Pricing;
 use crate::show::human::{seconds, utc};
 
 /// Money is null where nobody asked for it, and where nothing has a price.
@@ -45,45 +44,32 @@ impl Serialize for Values<'_> {
     }
 }
 
-pub(crate) fn cost<'a>(
-    cost: &Cost,
-    row: &'a CostRow,
-    by: &'a [CostDimension],
-    pricing: Pricing<'a>,
-) -> Row<'a> {
-    let Pricing { prices, slowdown } = pricing;
-    let bill: Option<Bill> = prices.map(|prices| prices.bill(&row.shares));
-    let known = bill.filter(Bill::is_known);
-    let avoidable = |bill: Bill| slowdown.map(|factor| factor.avoidable(bill.cost).to_f64());
+pub(crate) fn cost<'a>(cost: &'a Cost, row: &'a CostRow, by: &'a [CostDimension]) -> Row<'a> {
+    let bill = row.bill.as_ref();
+    let known = bill.filter(|bill| bill.is_known());
     Row {
         values: Values(by, &row.values),
         cpu_seconds: secs(row.cpu_ns),
-        avoidable_cpu_seconds: slowdown.map(|factor| secs(factor.avoidable_cpu(row.cpu_ns))),
+        avoidable_cpu_seconds: row.avoidable_cpu_ns.map(secs),
         cost: known.map(|bill| bill.cost.to_f64()),
-        avoidable_cost: known.and_then(avoidable),
-        currency: prices.map(|prices| prices.currency.as_str()),
+        avoidable_cost: known.and_then(|bill| bill.avoidable.map(Money::to_f64)),
+        currency: bill.map(|_| cost.currency.as_str()),
         machine_seconds: known.map(|bill| seconds(bill.machine_time)),
         unpriced_cpu_seconds: bill.map(|bill| secs(bill.unpriced_cpu_ns)),
-        shares: row
-            .shares
-            .iter()
-            .map(|share| part(share, pricing))
-            .collect(),
+        shares: row.shares.iter().map(part).collect(),
         since: utc(cost.since),
         until: utc(cost.until),
     }
 }
 
-fn part<'a>(share: &'a Share, pricing: Pricing<'_>) -> Part<'a> {
-    let price = pricing
-        .prices
-        .and_then(|prices| prices.prices.get(&share.instance_type));
+fn part(share: &Share) -> Part<'_> {
+    let price = share.price;
     Part {
         instance_type: &share.instance_type,
         nodes: share.nodes,
         cpu_seconds: secs(share.cpu_ns),
-        cost: price.map(|price| price.of(share.cpu_ns).to_f64()),
-        cost_of_cpu_second: price.map(|price| price.of(1_000_000_000).to_f64()),
+        cost: price.map(|price| price.cost.to_f64()),
+        cost_of_cpu_second: price.map(|price| price.cpu_second.to_f64()),
     }
 }
 

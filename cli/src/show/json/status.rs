@@ -28,6 +28,15 @@ pub(crate) struct Status<'a> {
     losses: Vec<Loss<'a>>,
     coverage: Whole<'a>,
     refusals: BTreeMap<&'a str, u64>,
+    policy: Option<Policy<'a>>,
+}
+
+#[derive(Serialize)]
+struct Policy<'a> {
+    source: &'a str,
+    agents: u64,
+    loaded_at: Option<String>,
+    problem: Option<&'a str>,
 }
 
 pub(crate) fn status<'a>(value: &'a ServerStatus, server: &'a str) -> Status<'a> {
@@ -52,5 +61,11 @@ pub(crate) fn status<'a>(value: &'a ServerStatus, server: &'a str) -> Status<'a>
         losses: losses(&totals.losses),
         coverage: (&value.coverage).into(),
         refusals: refusals.collect(),
+        policy: value.policy.as_ref().map(|policy| Policy {
+            source: &policy.source,
+            agents: policy.agents,
+            loaded_at: policy.loaded_at.map(utc),
+            problem: (!policy.problem.is_empty()).then_some(&policy.problem),
+        }),
     }
 }

@@ -1,13 +1,13 @@
 //! Whether pods run natively.
 
 use archtrace_facts::fleet::NodeFact;
-use archtrace_facts::gate::{Doubt, Why};
+use archtrace_facts::gate::{self, Doubt, Report, Wanted, Why};
 use serde::Serialize;
 
 use super::coverage::Whole;
+use super::events::{Event, event};
 use super::facts::{Fact, fact};
-use crate::show::human::seconds;
-use crate::show::verify::Verified as Value;
+use crate::show::human::{seconds, utc};
 
 #[derive(Serialize)]
 pub(crate) struct Verified<'a> {
@@ -21,10 +21,14 @@ pub(crate) struct Verified<'a> {
     expect_pods: Option<u64>,
     pods: u64,
     native_pods: u64,
+    since: String,
     watched_seconds: f64,
     not_native: Vec<NotNative<'a>>,
-    more_not_native: usize,
+    more_not_native: u64,
+    died: Vec<Event<'a>>,
+    more_died: u64,
     doubts: Vec<Doubted<'a>>,
+    more_doubts: u64,
     coverage: Whole<'a>,
 }
 
@@ -41,14 +45,26 @@ struct Doubted<'a> {
     message: &'a str,
 }
 
-pub(crate) fn verified<'a>(value: &'a Value<'_>) -> Verified<'a> {
-    let Value {
-        wanted,
-        report,
+pub(crate) fn verified<'a>(wanted: &'a Wanted, value: &'a gate::Verified) -> Verified<'a> {
+    let gate::Verified {
+        report:
+            Report {
+                verdict,
+                pods,
+                native_pods,
+                not_native,
+                more_not_native,
+                died,
+                more_died,
+                doubts,
+                more_doubts,
+            },
         coverage,
+        since,
         watched,
-    } = *value;
-    let not_native = |(why, of): &'a (Why, NodeFact)| NotNative {
+        ended: _,
+    } = value;
+    let refuted = |(why, of): &'a (Why, NodeFact)| NotNative {
         why: why.as_str(),
         fact: fact(of),
     };
@@ -57,7 +73,7 @@ pub(crate) fn verified<'a>(value: &'a Value<'_>) -> Verified<'a> {
         message: what,
     };
     Verified {
-        verdict: report.verdict.as_str(),
+        verdict: verdict.as_str(),
         arch: wanted.arch.to_string(),
         cluster: wanted.cluster.as_deref(),
         namespace: &wanted.namespace,
@@ -65,12 +81,16 @@ pub(crate) fn verified<'a>(value: &'a Value<'_>) -> Verified<'a> {
         workloads: &wanted.workloads,
         pod_patterns: &wanted.pods,
         expect_pods: wanted.expected,
-        pods: report.pods,
-        native_pods: report.native_pods,
-        watched_seconds: seconds(watched),
-        not_native: value.listed().map(not_native).collect(),
-        more_not_native: value.left_out(),
-        doubts: report.doubts.iter().map(doubted).collect(),
+        pods: *pods,
+        native_pods: *native_pods,
+        since: utc(*since),
+        watched_seconds: seconds(*watched),
+        not_native: not_native.iter().map(refuted).collect(),
+        more_not_native: *more_not_native,
+        died: died.iter().map(event).collect(),
+        more_died: *more_died,
+        doubts: doubts.iter().map(doubted).collect(),
+        more_doubts: *more_doubts,
         coverage: coverage.into(),
     }
 }

@@ -3,12 +3,11 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use archtrace_facts::cost::{Bill, Cost, CostDimension, Share};
+use archtrace_facts::cost::{Bill, Cost, CostDimension, CostRow, Slowdown};
 use archtrace_facts::fleet::Coverage;
 use comfy_table::ContentArrangement;
 
 use super::Listing;
-use crate::show::Pricing;
 use crate::show::cost::assumptions;
 use crate::show::human::{count, duration, utc};
 
@@ -16,13 +15,14 @@ pub(crate) fn cost(
     cost: &Cost,
     by: &[CostDimension],
     coverage: &Coverage,
-    pricing: Pricing<'_>,
+    slowdown: Option<Slowdown>,
 ) -> String {
     let mut head: Vec<_> = by
         .iter()
         .map(|by| by.as_str().to_ascii_uppercase())
         .collect();
-    head.extend(numbers(pricing).map(|(name, _)| format!(">{name}")));
+    let columns = columns(cost);
+    head.extend(columns.iter().map(|(name, _)| format!(">{name}")));
     let head: Vec<_> = head.iter().map(String::as_str).collect();
     let mut table = Listing::new(&head, ContentArrangement::Dynamic);
     for row in &cost.rows {
@@ -31,8 +31,8 @@ pub(crate) fn cost(
             value => table.plain(value),
         };
         let mut cells: Vec<_> = row.values.iter().map(known).collect();
-        let numbers = numbers(pricing);
-        cells.extend(numbers.map(|(_, number)| table.number(number(row.cpu_ns, &row.shares))));
+        let sum = Sum::of(row);
+        cells.extend(columns.iter().map(|(_, number)| table.number(number(&sum))));
         table.add(cells);
     }
     let mut text = table.text();
@@ -40,11 +40,14 @@ pub(crate) fn cost(
     if cost.more_rows > 0 {
         let _ = writeln!(text, "and {} more row(s)", count(cost.more_rows));
     }
-    let total: Vec<_> = numbers(pricing)
-        .map(|(name, number)| {
-            let number = number(cost.cpu_ns(), &cost.shares);
-            format!("{name} {number}")
-        })
+    let all = Sum {
+        cpu_ns: cost.cpu_ns(),
+        avoidable_cpu_ns: cost.avoidable_cpu_ns,
+        bill: cost.bill.as_ref(),
+    };
+    let total: Vec<_> = columns
+        .iter()
+        .map(|(name, number)| format!("{name} {}", number(&all)))
         .collect();
     let _ = writeln!(text, "\nin all: {}", total.join(", "));
     let _ = writeln!(text, "time: {} to {}", utc(cost.since), utc(cost.until));
@@ -55,63 +58,68 @@ pub(crate) fn cost(
         count(coverage.stale),
         count(coverage.unknown)
     );
-    for line in assumptions(cost, pricing) {
+    for line in assumptions(cost, slowdown) {
         let _ = writeln!(text, "assumed: {line}");
     }
     text
 }
 
-/// A number made of CPU time and its shares.
-type Number<'a> = Box<dyn Fn(u64, &[Share]) -> String + 'a>;
+/// What a number is made of.
+struct Sum<'a> {
+    cpu_ns: u64,
+    avoidable_cpu_ns: Option<u64>,
+    bill: Option<&'a Bill>,
+}
 
-/// What nothing is known of is not 0.
-fn of_bill(bill: &Bill, show: impl Fn(&Bill) -> String) -> String {
-    if bill.is_known() {
-        show(bill)
-    } else {
-        "-".to_owned()
+impl<'a> Sum<'a> {
+    fn of(row: &'a CostRow) -> Self {
+        Self {
+            cpu_ns: row.cpu_ns,
+            avoidable_cpu_ns: row.avoidable_cpu_ns,
+            bill: row.bill.as_ref(),
+        }
+    }
+
+    /// What nothing is known of is not 0.
+    fn of_bill(&self, show: impl Fn(&Bill) -> Option<String>) -> String {
+        let known = self.bill.filter(|bill| bill.is_known());
+        known.and_then(show).unwrap_or_else(|| "-".to_owned())
     }
 }
 
+fn cpu(nanos: u64) -> String {
+    duration(Duration::from_nanos(nanos))
+}
+
+/// A column of numbers: its name, and what it says of a sum.
+type Column = (String, fn(&Sum<'_>) -> String);
+
 /// Columns behind those of names.
-fn numbers(
-    Pricing { prices, slowdown }: Pricing<'_>,
-) -> impl Iterator<Item = (String, Number<'_>)> {
-    let mut columns: Vec<(String, Number<'_>)> = Vec::new();
-    columns.push((
-        "CPU".to_owned(),
-        Box::new(|cpu_ns, _| duration(Duration::from_nanos(cpu_ns))),
-    ));
-    if let Some(factor) = slowdown {
-        columns.push((
-            "AVOIDABLE".to_owned(),
-            Box::new(move |cpu_ns, _| duration(Duration::from_nanos(factor.avoidable_cpu(cpu_ns)))),
-        ));
+fn columns(cost: &Cost) -> Vec<Column> {
+    let mut columns: Vec<Column> = vec![("CPU".to_owned(), |sum| cpu(sum.cpu_ns))];
+    let is_compared = cost.avoidable_cpu_ns.is_some();
+    if is_compared {
+        columns.push(("AVOIDABLE".to_owned(), |sum| {
+            sum.avoidable_cpu_ns.map_or_else(|| "-".to_owned(), cpu)
+        }));
     }
-    if let Some(prices) = prices {
-        columns.push((
-            "MACHINES".to_owned(),
-            Box::new(|_, shares| of_bill(&prices.bill(shares), |bill| duration(bill.machine_time))),
-        ));
-        columns.push((
-            "UNPRICED".to_owned(),
-            Box::new(|_, shares| {
-                duration(Duration::from_nanos(prices.bill(shares).unpriced_cpu_ns))
-            }),
-        ));
-        columns.push((
-            prices.currency.clone(),
-            Box::new(|_, shares| of_bill(&prices.bill(shares), |bill| bill.cost.to_string())),
-        ));
-        if let Some(factor) = slowdown {
-            columns.push((
-                format!("AVOIDABLE {}", prices.currency),
-                Box::new(move |_, shares| {
-                    let avoidable = |bill: &Bill| factor.avoidable(bill.cost).to_string();
-                    of_bill(&prices.bill(shares), avoidable)
-                }),
-            ));
-        }
+    if cost.bill.is_none() {
+        return columns;
     }
-    columns.into_iter()
+    columns.push(("MACHINES".to_owned(), |sum| {
+        sum.of_bill(|bill| Some(duration(bill.machine_time)))
+    }));
+    columns.push(("UNPRICED".to_owned(), |sum| {
+        sum.bill
+            .map_or_else(|| "-".to_owned(), |bill| cpu(bill.unpriced_cpu_ns))
+    }));
+    columns.push((cost.currency.clone(), |sum| {
+        sum.of_bill(|bill| Some(bill.cost.to_string()))
+    }));
+    if is_compared {
+        columns.push((format!("AVOIDABLE {}", cost.currency), |sum| {
+            sum.of_bill(|bill| Some(bill.avoidable?.to_string()))
+        }));
+    }
+    columns
 }

@@ -19,6 +19,7 @@ pub(crate) fn status(status: &ServerStatus, server: &str) -> String {
         authenticated,
         coverage,
         refusals,
+        policy,
     } = status;
     let mut table = Listing::new(&[], ContentArrangement::Disabled);
     table.pair("asked", server);
@@ -55,6 +56,21 @@ pub(crate) fn status(status: &ServerStatus, server: &str) -> String {
     losses(&mut table, &totals.losses);
     for (reason, refused) in refusals {
         table.pair(&format!("refused: {reason}"), count(*refused));
+    }
+    match policy {
+        None => table.pair("policy", "none"),
+        Some(policy) => {
+            let loaded = policy.loaded_at.map(utc).unwrap_or_default();
+            let agents = count(policy.agents);
+            let source = &policy.source;
+            table.pair(
+                "policy",
+                format!("{source}, {agents} agent(s), loaded {loaded}"),
+            );
+            if !policy.problem.is_empty() {
+                table.pair("policy not loaded", &policy.problem);
+            }
+        }
     }
     table.text()
 }

@@ -2,20 +2,20 @@
 
 use std::fmt::Write as _;
 
-use archtrace_facts::gate::{Verdict, Why};
-use comfy_table::ContentArrangement;
+use archtrace_facts::fact::FactKey;
+use archtrace_facts::gate::{Report, Verdict, Verified, Wanted, Why};
+use archtrace_facts::identity::Identity;
+use archtrace_facts::report::Record;
+use archtrace_facts::sentence::sentence;
+use comfy_table::{Cell, ContentArrangement};
 
 use super::{Listing, binary, place};
 use crate::show::human::{count, duration};
-use crate::show::verify::Verified;
 
-pub(crate) fn verified(value: &Verified<'_>) -> String {
+pub(crate) fn verified(wanted: &Wanted, verified: &Verified) -> String {
     let Verified {
-        wanted,
-        report,
-        watched,
-        ..
-    } = value;
+        report, watched, ..
+    } = verified;
     let pods = format!(
         "{} pod(s) of namespace {}",
         count(report.pods),
@@ -41,19 +41,23 @@ pub(crate) fn verified(value: &Verified<'_>) -> String {
     for doubt in &report.doubts {
         let _ = writeln!(text, "not known: {} ({})", doubt.what, doubt.kind);
     }
-    if !report.not_native.is_empty() {
-        let _ = write!(text, "\n{}", list(value));
+    if report.more_doubts > 0 {
+        let _ = writeln!(text, "not known: {} more", count(report.more_doubts));
     }
-    if value.left_out() > 0 {
-        let _ = writeln!(text, "and {} more", value.left_out());
+    if !report.not_native.is_empty() || !report.died.is_empty() {
+        let _ = write!(text, "\n{}", list(report));
+    }
+    let more = report.more_not_native.saturating_add(report.more_died);
+    if more > 0 {
+        let _ = writeln!(text, "and {} more", count(more));
     }
     text
 }
 
-fn list(value: &Verified<'_>) -> String {
+fn list(report: &Report) -> String {
     let head = ["POD", "NODE", "BINARY", "ARCH", "MODE", "WHY"];
     let mut table = Listing::new(&head, ContentArrangement::Dynamic);
-    for (why, fact) in value.listed() {
+    for (why, fact) in &report.not_native {
         let key = &fact.fact.key;
         let reason = match why {
             Why::Emulated => format!("by {}", key.emulator.as_deref().unwrap_or("an emulator")),
@@ -64,14 +68,36 @@ fn list(value: &Verified<'_>) -> String {
             Why::Compat => "in the CPU's 32-bit mode".to_owned(),
             Why::OtherArch => format!("on a node that is {}", fact.node_arch),
         };
-        table.add(vec![
-            table.plain(place(&fact.identity)),
-            table.plain(&fact.node),
-            table.plain(binary(key)),
-            table.plain(key.arch),
-            table.mode(key),
-            table.plain(reason),
-        ]);
+        let row = row(&table, &fact.identity, &fact.node, key, reason);
+        table.add(row);
+    }
+    for event in &report.died {
+        let Record::Event(what) = &event.record else {
+            continue;
+        };
+        let reason = match &what.instruction {
+            Some(_) => format!("died of SIGILL: {}", sentence(event)),
+            None => sentence(event),
+        };
+        let row = row(&table, &event.identity, &event.node, &what.key, reason);
+        table.add(row);
     }
     table.text()
+}
+
+fn row(
+    table: &Listing,
+    identity: &Identity,
+    node: &str,
+    key: &FactKey,
+    reason: String,
+) -> Vec<Cell> {
+    vec![
+        table.plain(place(identity)),
+        table.plain(node),
+        table.plain(binary(key)),
+        table.plain(key.arch),
+        table.mode(key),
+        table.plain(reason),
+    ]
 }

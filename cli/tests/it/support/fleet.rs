@@ -8,7 +8,7 @@ use archtrace_facts::fact::{Fact, FactKey, Mode};
 use archtrace_facts::identity::Identity;
 use archtrace_facts::image::Image;
 use archtrace_facts::node::{Preflight, Uncovered};
-use archtrace_facts::report::{Hello, Owner};
+use archtrace_facts::report::{EventBatch, Hello, Owner, Record};
 
 use super::{Collector, ago, fact, key, known};
 
@@ -19,6 +19,8 @@ pub(crate) struct Node {
     pub(crate) heard: SystemTime,
     pub(crate) containers: Vec<Container>,
     pub(crate) images: Vec<Image>,
+    /// Events of its stream.
+    pub(crate) records: Vec<Record>,
     /// Cgroups of sandboxes of which nothing is seen.
     pub(crate) uncovered: Vec<&'static str>,
 }
@@ -56,12 +58,13 @@ pub(crate) fn arm64(name: &'static str, containers: Vec<Container>) -> Node {
         heard: SystemTime::now(),
         containers,
         images: Vec::new(),
+        records: Vec::new(),
         uncovered: Vec::new(),
     }
 }
 
 impl Container {
-    fn cgroup(&self) -> String {
+    pub(crate) fn cgroup(&self) -> String {
         let Identity { pod, container, .. } = &self.identity;
         format!("/kubepods/{pod}/{container}")
     }
@@ -93,6 +96,7 @@ impl Collector {
             heard,
             containers,
             images,
+            records,
             uncovered,
         } = node;
         let uncovered = uncovered.iter().map(|cgroup| Uncovered {
@@ -126,6 +130,15 @@ impl Collector {
             let lease = store.attach(hello, *heard).await.expect("works").lease;
             let applied = store.apply_snapshot(lease, snapshot, *heard).await;
             applied.expect("works");
+            if !records.is_empty() {
+                let batch = EventBatch {
+                    stream_id: 1,
+                    first_sequence: 0,
+                    records: records.clone(),
+                };
+                let appended = store.append_events(lease.node, batch, *heard).await;
+                appended.expect("works");
+            }
         });
         let deadline = Instant::now() + Duration::from_secs(60);
         let has_it = || {

@@ -119,6 +119,7 @@ pub(in crate::store) fn read(row: &impl Row, by: &[CostDimension]) -> Result<Cos
             instance_type,
             cpu_ns,
             nodes: to_count(cells.integer()?),
+            price: None,
         },
     })
 }

@@ -1,8 +1,8 @@
 //! What emulation costs.
 
-use archtrace_facts::cost::{Cost, CostDimension, CostRow, Share};
+use archtrace_facts::cost::{Cost, CostDimension, CostRow, Share, SharePrice};
 
-use crate::convert::{ConvertError, each, to_text, to_texts, to_time, unknown};
+use crate::convert::{ConvertError, each, required, some, to_text, to_texts, to_time, unknown};
 use crate::v1;
 
 impl From<CostDimension> for v1::CostDimension {
@@ -44,11 +44,14 @@ impl From<&Share> for v1::CostShare {
             instance_type,
             cpu_ns,
             nodes,
+            price,
         } = share.clone();
         Self {
             instance_type,
             cpu_nanoseconds: cpu_ns,
             nodes,
+            cost: price.map(|price| price.cost.into()),
+            cpu_second: price.map(|price| price.cpu_second.into()),
         }
     }
 }
@@ -61,11 +64,20 @@ impl TryFrom<v1::CostShare> for Share {
             instance_type,
             cpu_nanoseconds,
             nodes,
+            cost,
+            cpu_second,
         } = share;
+        let price = |cost| {
+            Ok(SharePrice {
+                cost: required("cost", Some(cost))?,
+                cpu_second: required("cpu_second", cpu_second)?,
+            })
+        };
         Ok(Self {
             instance_type: to_text("instance_type", instance_type)?,
             cpu_ns: cpu_nanoseconds,
             nodes,
+            price: cost.map(price).transpose()?,
         })
     }
 }
@@ -76,11 +88,15 @@ impl From<&CostRow> for v1::CostRow {
             values,
             cpu_ns,
             shares,
+            bill,
+            avoidable_cpu_ns,
         } = row;
         Self {
             values: values.clone(),
             cpu_nanoseconds: *cpu_ns,
             shares: shares.iter().map(Into::into).collect(),
+            bill: bill.as_ref().map(Into::into),
+            avoidable_cpu_nanoseconds: *avoidable_cpu_ns,
         }
     }
 }
@@ -93,11 +109,15 @@ impl TryFrom<v1::CostRow> for CostRow {
             values,
             cpu_nanoseconds,
             shares,
+            bill,
+            avoidable_cpu_nanoseconds,
         } = row;
         Ok(Self {
             values: to_texts("values", values)?,
             cpu_ns: cpu_nanoseconds,
             shares: each("shares", shares, TryInto::try_into)?,
+            bill: some("bill", bill)?,
+            avoidable_cpu_ns: avoidable_cpu_nanoseconds,
         })
     }
 }
@@ -112,6 +132,9 @@ impl From<&Cost> for v1::GetCostResponse {
             untyped_nodes,
             since,
             until,
+            bill,
+            avoidable_cpu_ns,
+            currency,
         } = cost;
         Self {
             rows: rows.iter().map(Into::into).collect(),
@@ -121,6 +144,9 @@ impl From<&Cost> for v1::GetCostResponse {
             since: Some((*since).into()),
             until: Some((*until).into()),
             coverage: None,
+            bill: bill.as_ref().map(Into::into),
+            avoidable_cpu_nanoseconds: *avoidable_cpu_ns,
+            currency: currency.clone(),
         }
     }
 }
@@ -137,6 +163,9 @@ impl TryFrom<v1::GetCostResponse> for Cost {
             since,
             until,
             coverage: _,
+            bill,
+            avoidable_cpu_nanoseconds,
+            currency,
         } = answer;
         Ok(Self {
             rows: each("rows", rows, TryInto::try_into)?,
@@ -145,6 +174,9 @@ impl TryFrom<v1::GetCostResponse> for Cost {
             untyped_nodes: to_texts("untyped_nodes", untyped_nodes)?,
             since: to_time("since", since)?,
             until: to_time("until", until)?,
+            bill: some("bill", bill)?,
+            avoidable_cpu_ns: avoidable_cpu_nanoseconds,
+            currency: to_text("currency", currency)?,
         })
     }
 }

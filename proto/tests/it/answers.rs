@@ -4,7 +4,6 @@
 use std::time::{Duration, SystemTime};
 
 use archtrace_facts::arch::Arch;
-use archtrace_facts::cost::{Cost, CostDimension, CostRow, Share};
 use archtrace_facts::coverage::{InForce, Past, Place, Row, Status, Total, WaiverNote};
 use archtrace_facts::fact::FactId;
 use archtrace_facts::finding::Severity;
@@ -103,32 +102,6 @@ prop_compose! {
     }
 }
 
-prop_compose! {
-    fn share()(instance_type in text(), numbers: [u64; 2]) -> Share {
-        let [cpu_ns, nodes] = numbers;
-        Share { instance_type, cpu_ns, nodes }
-    }
-}
-
-prop_compose! {
-    fn cost_row()(values in vec(text(), 0..4), cpu_ns: u64, shares in vec(share(), 0..3)) -> CostRow {
-        CostRow { values, cpu_ns, shares }
-    }
-}
-
-prop_compose! {
-    fn cost()(
-        rows in vec(cost_row(), 0..3),
-        more_rows: u64,
-        shares in vec(share(), 0..3),
-        untyped_nodes in vec(text(), 0..3),
-        times in (time(), time()),
-    ) -> Cost {
-        let (since, until) = times;
-        Cost { rows, more_rows, shares, untyped_nodes, since, until }
-    }
-}
-
 fn fact_update() -> impl Strategy<Value = FactUpdate> {
     let removed = (text(), text(), any::<[u8; 16]>()).prop_map(|(cluster, node, id)| {
         FactUpdate::Removed(RemovedFact {
@@ -215,13 +188,6 @@ proptest! {
         let message = v1::SummarizeFactsResponse::from(summary.clone());
         prop_assert_eq!(Summary::try_from(message), Ok(summary));
         prop_assert_eq!(FleetFinding::try_from(v1::Finding::from(&finding)), Ok(finding));
-    }
-
-    #[test]
-    fn costs_come_back(cost in cost(), by in vec(select(CostDimension::ALL), 0..8)) {
-        prop_assert_eq!(Cost::try_from(v1::GetCostResponse::from(&cost)), Ok(cost));
-        let numbers = by.iter().map(|by| v1::CostDimension::from(*by).into()).collect();
-        prop_assert_eq!(decode_cost_dimensions(numbers), Ok(by));
     }
 
     #[test]
