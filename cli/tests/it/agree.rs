@@ -13,6 +13,7 @@ use serde_json::Value;
 use self::ask::Asker;
 use self::cells::{Table, cell};
 use self::questions::{QUESTIONS, Question, Shape};
+use self::told::Told;
 use super::cost::{PRICES, wait_for_machine};
 use super::records::instruction;
 use super::support::fleet::{arm64, container};
@@ -144,17 +145,28 @@ fn check(collector: &Collector, asker: &mut Asker, question: &Question, more: &[
         (told.len(), told.len()),
         "{command:?}\n{json}\n{table}"
     );
-    for ((row, (object, whole)), line) in told.iter().zip(&objects).zip(&lines) {
-        assert_eq!(row.len(), fields.len(), "{command:?}: {row:?}");
-        for (value, (column, pointer)) in row.iter().zip(*fields) {
-            let said = format!("{command:?}: {value:?} as {column} and {pointer}");
-            if !pointer.is_empty() {
-                let found = object.pointer(pointer).or_else(|| whole.pointer(pointer));
-                let found = found.unwrap_or(&Value::Null);
-                assert!(value.is_json(found), "{said}, which is {found} in\n{json}");
-            }
+    // Some commands have another order than the answer by gRPC.
+    let mut left = told;
+    for ((object, whole), line) in objects.iter().zip(&lines) {
+        let is_json = |value: &Told, pointer: &str| {
+            let found = object.pointer(pointer).or_else(|| whole.pointer(pointer));
+            pointer.is_empty() || value.is_json(found.unwrap_or(&Value::Null))
+        };
+        let is_it = |row: &Vec<Told>| {
+            assert_eq!(row.len(), fields.len(), "{command:?}: {row:?}");
+            let mut values = row.iter().zip(*fields);
+            values.all(|(value, (_, pointer))| is_json(value, pointer))
+        };
+        let Some(place) = left.iter().position(is_it) else {
+            panic!("{command:?}: {object:#}\nis none of {left:#?}");
+        };
+        for (value, (column, _)) in left.remove(place).iter().zip(*fields) {
             if let Some(text) = value.in_table().filter(|_| !column.is_empty()) {
-                assert_eq!(cell(line, column), text, "{said} in\n{table}");
+                assert_eq!(
+                    cell(line, column),
+                    text,
+                    "{command:?}: {column} in\n{table}"
+                );
             }
         }
     }

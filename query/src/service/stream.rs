@@ -75,7 +75,7 @@ pub(super) fn stream<S: Read>(
 }
 
 /// Each of the filters, and nothing from before.
-fn selection_since(mut selection: Selection, since: SystemTime) -> Selection {
+pub(super) fn selection_since(mut selection: Selection, since: SystemTime) -> Selection {
     if selection.allow.is_empty() {
         selection.allow.push(Filter::default());
     }

@@ -126,7 +126,7 @@ pub(super) const QUESTIONS: [Question; 14] = [
         fields: &[
             ("NODE", "/node"),
             ("STATE", "/state"),
-            ("ARCH", "/arch"),
+            ("ARCH", "/node_arch"),
             ("KERNEL", "/kernel_release"),
             ("HANDLERS", "/preflight/handlers"),
             ("NOT COVERED", "/preflight/uncovered"),

@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 use archtrace_facts::fact::EventKind;
 use archtrace_facts::fleet::NodeEvent;
 use archtrace_facts::gate::{Member, Report, Wanted, is_death};
-use archtrace_facts::select::{Filter, Selection};
 use tonic::Status;
 
+use super::super::stream::selection_since;
 use super::super::{Inner, ask};
 use super::nodes::Ask;
 use crate::read::{EventQuery, Read};
@@ -54,7 +54,7 @@ impl Deaths {
         let mut after = None;
         loop {
             let page = EventQuery {
-                selection: with_since(wanted.selection(), from),
+                selection: selection_since(wanted.selection(), from),
                 kinds: vec![EventKind::IllegalInstruction.as_str().to_owned()],
                 ascending: true,
                 after,
@@ -90,15 +90,4 @@ impl Deaths {
     pub(super) fn all(&self) -> Vec<NodeEvent> {
         self.known.values().cloned().collect()
     }
-}
-
-/// Nothing from before.
-fn with_since(mut selection: Selection, since: SystemTime) -> Selection {
-    if selection.allow.is_empty() {
-        selection.allow.push(Filter::default());
-    }
-    for filter in &mut selection.allow {
-        filter.since = Some(since);
-    }
-    selection
 }
