@@ -139,7 +139,17 @@ fn shown(answer: &v1::GetCoverageResponse) -> Vec<String> {
 async fn until(query: &Query<Memory>, expected: &[&str]) {
     let begun = Instant::now();
     loop {
-        let told = shown(&ask(query, v1::GetCoverageRequest::default()).await);
+        let answer = ask(query, v1::GetCoverageRequest::default()).await;
+        let told = shown(&answer);
+        let totals: u64 = answer.totals.iter().map(|total| total.nodes).sum();
+        assert_eq!(totals, answer.rows.len() as u64);
+        for total in &answer.totals {
+            let is_it =
+                |row: &&v1::AgentCoverage| row.agent == total.agent && row.status == total.status;
+            // Rows are looked at anew, and totals are what was judged of nodes that did not change.
+            let rows = answer.rows.iter().filter(is_it).count();
+            assert_eq!(rows as u64, total.nodes, "{total:?} {told:?}");
+        }
         if told == expected {
             return;
         }
