@@ -86,6 +86,8 @@ pub(super) fn of_pods(world: &mut World) -> Result<Outcome> {
         );
         Ok(())
     })?;
+    let pid = world.agent()?.pid();
+    let before = resident(pid)?;
     let mut bytes = 0;
     for _ in 0..SCRAPES {
         let told = scrape(page)?;
@@ -95,14 +97,14 @@ pub(super) fn of_pods(world: &mut World) -> Result<Outcome> {
         );
         bytes = told.len();
     }
-    let pid = world.agent()?.pid();
     let (rss, maps) = (resident(pid)?, maps(pid)?);
     ensure!(
         rss <= MAX_RSS_KB && maps <= MAX_MAPS_KB,
-        "the agent has {rss} kB of memory (at most {MAX_RSS_KB}) and {maps} kB in maps (at most {MAX_MAPS_KB})"
+        "the agent has {rss} kB of memory (at most {MAX_RSS_KB}; {before} before it told Prometheus; {} of its own) and {maps} kB in maps (at most {MAX_MAPS_KB})",
+        own(pid)?
     );
     Ok(Outcome::Pass(format!(
-        "{PODS} pods x {BINARIES} binaries: {rss} kB of memory, {maps} kB in maps, all told {:.1} s after the last; a page of {bytes} bytes for Prometheus",
+        "{PODS} pods x {BINARIES} binaries: {rss} kB of memory, {maps} kB in maps, all told {:.1} s after the last; {before} kB before Prometheus got {bytes} bytes",
         waited.as_secs_f64()
     )))
 }
@@ -147,9 +149,18 @@ fn write_logs(logs: &Path, cgroup: &str, number: u32) -> Result<()> {
 
 /// `VmRSS`, in kB.
 fn resident(pid: Pid) -> Result<u64> {
+    status(pid, "VmRSS:")
+}
+
+/// `RssAnon`, in kB: without the pages of files.
+fn own(pid: Pid) -> Result<u64> {
+    status(pid, "RssAnon:")
+}
+
+fn status(pid: Pid, field: &str) -> Result<u64> {
     let path = format!("/proc/{pid}/status");
     let status = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
-    number_after(&status, "VmRSS:").context("no VmRSS")
+    number_after(&status, field).with_context(|| format!("no {field} in {path}"))
 }
 
 /// What the kernel accounts for all of the process's maps (`bpf_map_show_fdinfo`,

@@ -14,8 +14,9 @@ use crate::pods::Kubelet;
 use crate::process::Running;
 use crate::wait::eventually;
 
-/// So long a program may take from its start until it is ready.
-const START: Duration = Duration::from_secs(30);
+/// So long a program may take from its start until it is ready. An agent on an emulated CPU of a busy machine
+/// took more than half a minute.
+const START: Duration = Duration::from_secs(120);
 
 impl World {
     /// Starts the collector on its store, and waits until it answers.

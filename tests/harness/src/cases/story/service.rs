@@ -112,7 +112,10 @@ fn scans(world: &World, fleet: &Fleet, library: &str) -> Result<()> {
                 main("/usr/local/bin/envoy", foreign, 2)
             ]),
         ),
-        (&ledger.image, json!([missing(foreign)])),
+        (
+            &ledger.image,
+            json!([missing(foreign), {"main_arch": foreign, "expected": foreign, "findings": 0}]),
+        ),
     ] {
         scan(world, fleet, image, 2, &told)?;
     }
