@@ -1,10 +1,12 @@
 //! Commands and options.
 
 mod ask;
+mod completions;
 mod conditions;
 mod connection;
 mod cost;
 mod gate;
+mod kubernetes;
 mod matrix;
 mod places;
 mod registry;
@@ -15,10 +17,12 @@ pub(crate) use ask::{
     CoverageArgs, EmulatedArgs, EventsArgs, FactsArgs, FindingsArgs, ImagesArgs, NodesArgs,
     Question, SummaryArgs, TopArgs,
 };
+pub(crate) use completions::{CompleteArgs, CompletionsArgs, Shell};
 pub(crate) use conditions::Conditions;
 pub(crate) use connection::Connection;
 pub(crate) use cost::CostArgs;
 pub(crate) use gate::is_gate;
+pub(crate) use kubernetes::Kubernetes;
 pub(crate) use matrix::MatrixArgs;
 pub(crate) use places::{OfNodes, OfPods};
 pub(crate) use registry::RegistryArgs;
@@ -26,7 +30,7 @@ pub(crate) use scan::ScanArgs;
 pub(crate) use verify::VerifyArgs;
 
 use clap::builder::styling::Styles;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -48,6 +52,7 @@ Examples:
   archtrace registry --status LACKS      which deployed tags have no image for arm64?
   archtrace verify -n pay --arch arm64   are all its pods native? for a canary
   archtrace scan app.tar                 may this image run on arm64? no collector needed
+  kubectl archtrace emulated             the same of the cluster's collector, by a port-forward of its own
   archtrace COMMAND --help               more of them
 
 Filters:
@@ -87,6 +92,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) connection: Connection,
 
+    #[command(flatten)]
+    pub(crate) kubernetes: Kubernetes,
+
     /// How to print: for people, for people with every column, one JSON object a line, as SARIF (scan
     /// only), or as a table in Markdown or CSV (matrix only)
     #[arg(
@@ -100,6 +108,18 @@ pub(crate) struct Args {
 
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Args {
+    /// As they were given; `as_plugin` if kubectl started us.
+    pub(crate) fn read(as_plugin: bool) -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        if as_plugin {
+            command = command.bin_name("kubectl archtrace");
+        }
+        let matches = command.clone().try_get_matches()?;
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    }
 }
 
 /// What people may ask for.
@@ -161,4 +181,19 @@ pub(crate) enum Command {
     /// Which files of an image or a directory are for another architecture; for CI, and without a
     /// collector
     Scan(ScanArgs),
+    /// What makes shells complete commands and options
+    Completions(CompletionsArgs),
+    /// What kubectl asks when somebody presses TAB
+    #[command(name = "__complete", hide = true)]
+    Complete(CompleteArgs),
+}
+
+impl Command {
+    /// Whether it asks a collector.
+    pub(crate) fn asks(&self) -> bool {
+        match self {
+            Self::Ask(_) | Self::Verify(_) | Self::Matrix(_) => true,
+            Self::Doctor | Self::Scan(_) | Self::Completions(_) | Self::Complete(_) => false,
+        }
+    }
 }

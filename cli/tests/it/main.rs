@@ -7,6 +7,7 @@ mod coverage;
 mod failures;
 mod matrix;
 mod owners;
+mod plugin;
 mod program;
 mod records;
 mod registry;
