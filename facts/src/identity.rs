@@ -39,6 +39,8 @@ pub struct Identity {
     pub image_arch: Option<Arch>,
     /// What the pod belongs to, as kind and name: `Deployment/api`, `DaemonSet/falcon`.
     pub workload: String,
+    /// Whether `workload` is what the Kubernetes API says, and not derived from labels.
+    pub workload_from_api: bool,
     /// The pod's labels.
     pub labels: BTreeMap<String, String>,
     /// How often the container was started before (`metadata.attempt` of the CRI).
@@ -75,6 +77,33 @@ impl Identity {
         unit.clone()
     }
 
+    /// The same with the workload that the Kubernetes API tells for the pod with this UID; `None` if that
+    /// is another pod, or this is known.
+    #[must_use]
+    pub fn with_workload(&self, pod_uid: &str, workload: &str) -> Option<Self> {
+        let is_known = self.workload_from_api && self.workload == workload;
+        if pod_uid.is_empty() || self.pod_uid != pod_uid || is_known {
+            return None;
+        }
+        Some(Self {
+            workload: workload.to_owned(),
+            workload_from_api: true,
+            ..self.clone()
+        })
+    }
+
+    /// What is known when this is told after `had`: what the API said of a pod holds against what is
+    /// derived from its labels, whoever tells that later.
+    #[must_use]
+    pub fn after(mut self, had: &Self) -> Self {
+        let same_pod = !had.pod_uid.is_empty() && self.pod_uid == had.pod_uid;
+        if same_pod && had.workload_from_api && !self.workload_from_api {
+            self.workload.clone_from(&had.workload);
+            self.workload_from_api = true;
+        }
+        self
+    }
+
     /// About how many bytes it takes in a message.
     #[must_use]
     pub fn weight(&self) -> usize {
@@ -89,6 +118,7 @@ impl Identity {
             image_id,
             image_arch: _,
             workload,
+            workload_from_api: _,
             labels,
             attempt: _,
             last_exit,
@@ -120,4 +150,59 @@ pub struct LastExit {
     pub code: i32,
     /// Such as `Completed`, `Error`, `OOMKilled`, `StartError`; may be empty.
     pub reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(uid: &str, workload: &str, from_api: bool) -> Identity {
+        Identity {
+            pod: "api-1".to_owned(),
+            pod_uid: uid.to_owned(),
+            workload: workload.to_owned(),
+            workload_from_api: from_api,
+            ..Identity::default()
+        }
+    }
+
+    #[test]
+    fn what_the_api_says_holds_until_it_says_something_else() {
+        let derived = pod("u", "Job/a-1", false);
+        let named = derived.with_workload("u", "CronJob/a");
+        assert_eq!(named, Some(pod("u", "CronJob/a", true)));
+        for (had, uid, workload, expected) in [
+            (pod("u", "Job/a", true), "u", "Job/a", None),
+            // The same words, but now it is certain.
+            (pod("u", "Job/a", false), "u", "Job/a", Some("Job/a")),
+            (pod("u", "Job/a", true), "u", "Job/b", Some("Job/b")),
+            (pod("u", "Job/a", false), "v", "Job/b", None),
+            (pod("", "Job/a", false), "", "Job/b", None),
+        ] {
+            let expected = expected.map(|workload| pod(uid, workload, true));
+            assert_eq!(had.with_workload(uid, workload), expected, "{had:?}");
+        }
+        let told = || pod("u", "Job/a-1", false);
+        for (had, told, expected) in [
+            (
+                pod("u", "CronJob/a", true),
+                told(),
+                pod("u", "CronJob/a", true),
+            ),
+            (pod("u", "Job/a", false), told(), told()),
+            (pod("v", "CronJob/a", true), told(), told()),
+            (
+                pod("", "CronJob/a", true),
+                pod("", "", false),
+                pod("", "", false),
+            ),
+            (
+                pod("u", "CronJob/a", true),
+                pod("u", "Job/b", true),
+                pod("u", "Job/b", true),
+            ),
+        ] {
+            assert_eq!(told.after(&had), expected, "{had:?}");
+        }
+    }
 }

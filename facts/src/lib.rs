@@ -18,6 +18,8 @@
 //! | [`finding`] | facts, events, nodes | what somebody should act on, and how |
 //! | [`fact`] | — | the vocabulary: facts, events, losses |
 //! | [`identity`] | a cgroup's path | the pod and container, or the systemd unit |
+//! | [`controllers`] | references to owners, as the Kubernetes API tells them | what a pod belongs to |
+//! | [`pod_event`] | an event in a pod | what `kubectl describe pod` shows of it, and how often |
 //! | [`audit`] | the files of an image | those of another machine, and why they matter |
 //! | [`image`] | — | what an image claims to be for, and what its files are |
 //! | [`tar`] | the blocks of a tar archive | names, kinds and sizes of its entries |
@@ -44,6 +46,7 @@ pub mod aggregate;
 pub mod arch;
 pub mod audit;
 pub mod binfmt;
+pub mod controllers;
 pub mod cost;
 pub mod coverage;
 pub mod cpu;
@@ -63,6 +66,7 @@ pub mod maps;
 pub mod matrix;
 pub mod mounts;
 pub mod node;
+pub mod pod_event;
 pub mod policy;
 pub mod report;
 pub mod sandbox;

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 ///
 /// The container runtime does not know owners, so this is derived from the labels that controllers put
 /// on their pods and from how they name them. It is right for Kubernetes' own controllers and Argo's
-/// rollouts; whatever else makes pods is not seen, and neither is who owns a Job or a Deployment.
+/// rollouts; whatever else makes pods is not seen, and neither is who owns a Job or a Deployment. A
+/// collector that may ask the Kubernetes API knows better ([`crate::controllers`]).
 /// Where anything does not fit, and for static pods, it is `Pod` and the name: less, but not wrong.
 #[must_use]
 pub fn workload(
