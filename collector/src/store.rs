@@ -69,6 +69,11 @@ pub trait Store: Read {
     /// when the list names the node no more. Nodes that never reported are left out.
     fn note_machines(&self, machines: Vec<(NodeId, Machine)>) -> impl Answer<()>;
 
+    /// Names what pods belong to, as the Kubernetes API tells it, wherever agents have told of these pods: the
+    /// name holds against what is derived from their labels, and their facts change with it. Pods that no
+    /// agent has told of are left out. Returns how many owners have another name than before.
+    fn name_pods(&self, pods: Vec<NamedPod>) -> impl Answer<u64>;
+
     /// Deletes events older than `keep.events`, facts that ended longer ago than `keep.history`, how it
     /// was with agents until then, and what only these needed: some of them, so that writers never wait for long. Facts of a node that was
     /// silent for that long end first. CPU time of emulation goes with facts, and is kept by day from the
@@ -87,6 +92,19 @@ pub trait Store: Read {
 
     /// Ends when the store can no longer be written to at all; then the process should end too.
     fn failed(&self) -> impl Future<Output = StoreError> + Send;
+}
+
+/// What a pod belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedPod {
+    /// Namespace of the pod.
+    pub namespace: String,
+    /// Name of the pod.
+    pub pod: String,
+    /// UID of the pod, as the kubelet knows it.
+    pub uid: String,
+    /// Kind and name of what it belongs to.
+    pub workload: String,
 }
 
 /// The right to change a node's facts: whoever attached it last has it. Without it a stream that

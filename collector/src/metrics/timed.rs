@@ -15,7 +15,8 @@ use archtrace_query::read::{
 
 use super::own::{Operation, Own};
 use crate::store::{
-    Answer, Applied, Attached, Beat, Delta, Keep, Lease, NodeId, Snapshot, Store, StoreError,
+    Answer, Applied, Attached, Beat, Delta, Keep, Lease, NamedPod, NodeId, Snapshot, Store,
+    StoreError,
 };
 
 /// A store, and where its commits are counted.
@@ -103,6 +104,10 @@ impl<S: Store> Store for Timed<S> {
 
     fn note_machines(&self, machines: Vec<(NodeId, Machine)>) -> impl Answer<()> {
         self.store.note_machines(machines)
+    }
+
+    fn name_pods(&self, pods: Vec<NamedPod>) -> impl Answer<u64> {
+        self.store.name_pods(pods)
     }
 
     fn count_events_after(

@@ -44,7 +44,9 @@ use archtrace_query::read::{
 use tokio::time::{Instant, sleep};
 
 use super::sql::Failure;
-use super::{Applied, Attached, Beat, Delta, Keep, Lease, NodeId, Snapshot, Store, StoreError};
+use super::{
+    Applied, Attached, Beat, Delta, Keep, Lease, NamedPod, NodeId, Snapshot, Store, StoreError,
+};
 use apply::Update;
 use connect::Connector;
 use errors::Trouble;
@@ -155,6 +157,14 @@ impl Store for PostgresStore {
         self.database
             .change("note heartbeats", nodes::Heartbeats(beats))
             .await
+    }
+
+    async fn name_pods(&self, pods: Vec<NamedPod>) -> Result<u64, StoreError> {
+        if pods.is_empty() {
+            return Ok(0);
+        }
+        let name = owners::Name(pods);
+        self.database.change("name pods", name).await
     }
 
     async fn note_standings(&self, changes: Vec<Change>) -> Result<u64, StoreError> {

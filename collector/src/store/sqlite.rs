@@ -35,7 +35,9 @@ use archtrace_query::read::{
 };
 
 use super::sql::{self, Dialect};
-use super::{Applied, Attached, Beat, Delta, Keep, Lease, NodeId, Snapshot, Store, StoreError};
+use super::{
+    Applied, Attached, Beat, Delta, Keep, Lease, NamedPod, NodeId, Snapshot, Store, StoreError,
+};
 use readers::Readers;
 use writer::Writer;
 
@@ -148,6 +150,12 @@ impl Store for SqliteStore {
             .run("note what machines nodes are", move |db| {
                 Ok(cost::note_machines(db, &machines)?)
             })
+            .await
+    }
+
+    async fn name_pods(&self, pods: Vec<NamedPod>) -> Result<u64, StoreError> {
+        self.writer
+            .run("name pods", move |db| owners::name_pods(db, &pods))
             .await
     }
 

@@ -47,7 +47,9 @@ pub(crate) use nodes::{
     a_new_epoch_tells_the_gap_once, a_silent_node_is_not_current, heartbeats_are_of_their_epoch,
     nodes_do_not_disturb_each_other,
 };
-pub(crate) use owners::{images_are_stored_once, names_may_come_later};
+pub(crate) use owners::{
+    images_are_stored_once, names_may_come_later, what_the_api_says_of_pods_holds,
+};
 pub(crate) use records::{
     changes_of_handlers_stand_among_events, every_field_of_a_fact_comes_back,
     every_field_of_a_node_comes_back, every_field_of_an_event_comes_back,
@@ -124,6 +126,7 @@ macro_rules! conforms {
                 names_that_come_late_are_changes,
                 what_changes_nothing_is_no_change,
                 who_attached_last_may_change,
+                what_the_api_says_of_pods_holds,
                 who_notes_first_is_right;
             property:
                 any_history_ends_as_it_should,

@@ -40,6 +40,7 @@ impl From<&Identity> for v1::Identity {
             image_id,
             image_arch,
             workload,
+            workload_from_api,
             labels,
             attempt,
             last_exit,
@@ -55,6 +56,7 @@ impl From<&Identity> for v1::Identity {
             image_id,
             image_arch: image_arch.map_or(String::new(), |arch| arch.to_string()),
             workload,
+            workload_from_api,
             labels: labels.into_iter().collect(),
             attempt,
             last_exit: last_exit.map(|LastExit { code, reason }| v1::LastExit { code, reason }),
@@ -85,6 +87,7 @@ impl TryFrom<v1::Identity> for Identity {
             image_id: to_text("image_id", value.image_id)?,
             image_arch: some_word("image_arch", &value.image_arch)?,
             workload: to_text("workload", value.workload)?,
+            workload_from_api: value.workload_from_api,
             labels: value
                 .labels
                 .into_iter()

@@ -33,6 +33,7 @@ impl<'a> From<&'a Identity> for Owner<'a> {
             image_id,
             image_arch,
             workload,
+            workload_from_api: _,
             labels,
             attempt,
             last_exit,

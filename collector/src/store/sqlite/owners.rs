@@ -1,6 +1,6 @@
 //! Whose cgroups are, and the images of their containers.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::SystemTime;
 
 use archtrace_facts::arch::Arch;
@@ -12,11 +12,11 @@ use archtrace_proto::convert::{decode_identity, decode_image, encode_identity, e
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 
-use super::nodes::Change;
+use super::nodes::{self, Change};
 use super::select::Conditions;
 use super::values::{from_count, from_time, to_count, to_time};
 use super::writer::Failure;
-use crate::store::NodeId;
+use crate::store::{NamedPod, NodeId};
 use archtrace_query::read::{ImageCursor, ImageQuery};
 
 /// Rows of owners that were looked up in a change, by cgroup.
@@ -32,32 +32,74 @@ pub(super) fn take<'a>(
     let (db, node, now) = (change.db, change.node, from_time(now));
     let mut rows = Rows::with_capacity(owners.len());
     for Owner { cgroup, identity } in owners {
-        let encoded = encode_identity(identity);
         let known = db
             .prepare_cached("SELECT id, identity FROM owner WHERE node_id = ? AND cgroup = ?")?
             .query_row(params![node.0, cgroup], |row| {
                 Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
             })
             .optional()?;
-        let row = match known {
-            None => insert(db, node, cgroup, identity, &encoded, now)?,
-            // Maps may be encoded in another order.
-            Some((row, had)) if had == encoded || decode_identity(&had)? == *identity => {
-                touch(db, row, now)?;
-                row
-            }
-            Some((row, _)) => {
-                update(db, row, identity, &encoded, now)?;
-                db.prepare_cached(
-                    "UPDATE fact SET version = ? WHERE owner_id = ? AND live = TRUE",
-                )?
-                .execute([change.version(), row])?;
-                row
-            }
+        let encoded = encode_identity(identity);
+        let Some((row, had)) = known else {
+            rows.insert(cgroup, insert(db, node, cgroup, identity, &encoded, now)?);
+            continue;
         };
         rows.insert(cgroup, row);
+        if had == encoded {
+            touch(db, row, now)?;
+            continue;
+        }
+        // Maps may be encoded in another order.
+        let had = decode_identity(&had)?;
+        let identity = identity.clone().after(&had);
+        if identity == had {
+            touch(db, row, now)?;
+        } else {
+            update(db, row, &identity, &encode_identity(&identity), now)?;
+            change_facts(change, row)?;
+        }
     }
     Ok(rows)
+}
+
+/// Whoever follows the facts of an owner is told them again.
+fn change_facts(change: &mut Change<'_>, row: i64) -> rusqlite::Result<()> {
+    let version = change.version();
+    change
+        .db
+        .prepare_cached("UPDATE fact SET version = ? WHERE owner_id = ? AND live = TRUE")?
+        .execute([version, row])?;
+    Ok(())
+}
+
+/// Names what pods belong to, wherever they are known, and returns how many owners changed.
+pub(super) fn name_pods(db: &Connection, pods: &[NamedPod]) -> Result<u64, Failure> {
+    let mut renamed: BTreeMap<i64, Vec<(i64, Identity)>> = BTreeMap::new();
+    for pod in pods {
+        let mut statement = db.prepare_cached(
+            "SELECT id, node_id, identity FROM owner WHERE pod = ? AND namespace = ?",
+        )?;
+        let mut rows = statement.query([&pod.pod, &pod.namespace])?;
+        while let Some(row) = rows.next()? {
+            let had = decode_identity(row.get_ref(2)?.as_blob()?)?;
+            if let Some(identity) = had.with_workload(&pod.uid, &pod.workload) {
+                let of_node = renamed.entry(row.get(1)?).or_default();
+                of_node.push((row.get(0)?, identity));
+            }
+        }
+    }
+    let mut count = 0;
+    for (node, owners) in renamed {
+        let node = NodeId(node);
+        let mut change = Change::of(db, node, &nodes::state(db, node)?);
+        for (row, identity) in owners {
+            update(db, row, &identity, &encode_identity(&identity), 0)?;
+            change_facts(&mut change, row)?;
+            count += 1;
+        }
+        // No sign of life of the node's.
+        change.finish(None, SystemTime::UNIX_EPOCH)?;
+    }
+    Ok(count)
 }
 
 /// The row of a cgroup's owner: that of whom the cgroup's path tells, until an agent says more.

@@ -1,6 +1,6 @@
 //! Whose cgroups are, and images.
 
-use archtrace_collector::store::Store;
+use archtrace_collector::store::{NamedPod, Store};
 use archtrace_facts::arch::Arch;
 use archtrace_facts::audit::{Audit, Foreign, Role, Skip};
 use archtrace_facts::fleet::NodeEvent;
@@ -11,7 +11,7 @@ use archtrace_facts::select::Filter;
 use archtrace_query::read::{EventQuery, FactQuery, ImageQuery};
 
 use super::super::support::{at, batch, event, fact, hello};
-use super::{all, any, attach, events, facts, only, owner, snapshot, tell};
+use super::{all, any, attach, events, facts, head, only, owner, snapshot, tell};
 
 pub(crate) async fn names_may_come_later(store: &impl Store) {
     let node = attach(store, "n", 1).await;
@@ -203,4 +203,101 @@ pub(crate) async fn images_are_stored_once(store: &impl Store) {
         ..list(&[], &[])
     };
     assert_eq!(ask(rest).await, all[1..]);
+}
+
+/// A pod that its labels say is of a Job.
+fn labelled(uid: &str) -> Owner {
+    let mut told = owner("/a.slice", "pay", "db-0");
+    told.identity.pod_uid = uid.to_owned();
+    told.identity.workload = "Job/a-1".to_owned();
+    told
+}
+
+/// The nodes whose facts, and whose events, are of this workload.
+async fn nodes_of(store: &impl Store, workload: &str) -> Vec<String> {
+    let filter = Filter {
+        workloads: vec![workload.to_owned()],
+        ..Filter::default()
+    };
+    let of_facts = FactQuery {
+        selection: only(filter.clone()),
+        ..all()
+    };
+    let of_events = EventQuery {
+        selection: only(filter),
+        ..any()
+    };
+    let facts = facts(store, of_facts).await.into_iter();
+    let facts: Vec<_> = facts.map(|fact| fact.node).collect();
+    let events = events(store, of_events).await.into_iter();
+    assert_eq!(
+        facts,
+        events.map(|event| event.node).collect::<Vec<_>>(),
+        "{workload}"
+    );
+    facts
+}
+
+/// Two collectors, one of which watches the API.
+pub(crate) async fn what_the_api_says_of_pods_holds([store, other]: &[impl Store; 2]) {
+    let n = attach(store, "n", 1).await;
+    let m = attach(store, "m", 1).await;
+    for (node, uid) in [(n, "u"), (m, "v")] {
+        snapshot(store, node, 1, vec![fact("/a", 3)]).await;
+        tell(store, node, 1, vec![labelled(uid)], Vec::new()).await;
+        store
+            .append_events(node.node, batch(0, vec![event("/a", 1)]), at(2))
+            .await
+            .expect("works");
+    }
+    let named = |uid: &str, pod: &str| NamedPod {
+        namespace: "pay".to_owned(),
+        pod: pod.to_owned(),
+        uid: uid.to_owned(),
+        workload: "CronJob/a".to_owned(),
+    };
+    let before = [head(store, "n").await, head(store, "m").await];
+    let name = async |pods| store.name_pods(pods).await.expect("works");
+    // Of another pod of this name; of none that is known; and the one that is meant.
+    assert_eq!(name(vec![named("w", "db-0"), named("u", "db-1")]).await, 0);
+    assert_eq!(head(store, "n").await, before[0]);
+    assert_eq!(name(vec![named("w", "db-0"), named("u", "db-0")]).await, 1);
+    let again = other.name_pods(vec![named("u", "db-0")]).await;
+    assert_eq!(again.expect("works"), 0, "it is known");
+    assert_eq!(head(store, "m").await, before[1], "nothing of it changed");
+    // Who follows is told, and it is no sign of life.
+    let now = head(other, "n").await;
+    assert_eq!(now.version.0, before[0].version.0 + 1);
+    assert_eq!(now.last_heard, before[0].last_heard);
+    let changes = other.facts_since(vec![(n.node, before[0].version)]).await;
+    let changes = changes.expect("works");
+    assert_eq!(changes.len(), 1);
+    assert_eq!(changes[0].fact.identity.workload, "CronJob/a");
+    assert_eq!(nodes_of(other, "CronJob/a").await, ["n"]);
+    assert_eq!(nodes_of(other, "Job/a-1").await, ["m"]);
+    // An agent does not know better, and says something else besides.
+    let mut again = labelled("u");
+    again.identity.image = "x:2".to_owned();
+    tell(other, n, 2, vec![again], Vec::new()).await;
+    assert_eq!(nodes_of(store, "CronJob/a").await, ["n"]);
+    let known = facts(store, all()).await;
+    let known = known.iter().find(|fact| fact.node == "n").expect("one");
+    assert_eq!(known.identity.image, "x:2");
+    let before = head(store, "n").await;
+    let mut again = labelled("u");
+    again.identity.image = "x:2".to_owned();
+    tell(other, n, 3, vec![again], Vec::new()).await;
+    assert_eq!(
+        head(store, "n").await.version,
+        before.version,
+        "nothing new"
+    );
+    // The next pod of this name is another one.
+    tell(other, n, 4, vec![labelled("x")], Vec::new()).await;
+    assert_eq!(nodes_of(store, "CronJob/a").await, Vec::<String>::new());
+    // A whole snapshot may name what the API said.
+    let mut whole = labelled("x");
+    whole.identity.workload_from_api = true;
+    tell(store, n, 5, vec![whole], Vec::new()).await;
+    assert_eq!(name(vec![named("x", "db-0")]).await, 1);
 }
