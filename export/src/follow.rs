@@ -54,6 +54,11 @@ pub enum Refusal {
         /// What went wrong.
         reason: String,
     },
+    /// There is more to be known of them in a moment, such as a name: they are read again. Nothing is wrong.
+    Early {
+        /// How long that may take.
+        after: Duration,
+    },
     /// It will not take these: fewer of them perhaps, or all but one.
     Content {
         /// What it says.
@@ -195,6 +200,11 @@ impl<S: Read, K: Sink> Follower<S, K> {
                 }
                 Err(Refusal::Later { after, reason }) => {
                     self.wait(after, &reason).await;
+                    return false;
+                }
+                Err(Refusal::Early { after }) => {
+                    self.progress.set_behind(true);
+                    sleep(after).await;
                     return false;
                 }
                 Err(Refusal::Content { reason }) if count > 1 => {

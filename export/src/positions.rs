@@ -94,8 +94,22 @@ impl Positions {
         Ok(positions)
     }
 
+    /// Of an export that begins with what happens from now on, each time: nothing is kept in a file.
+    #[must_use]
+    pub fn in_memory(store: &str) -> Self {
+        Self {
+            path: PathBuf::new(),
+            store: store.to_owned(),
+            nodes: BTreeMap::new(),
+            is_new: true,
+        }
+    }
+
     /// Replaces the file: whatever happens, the old or the new one is there.
     pub(crate) fn save(&self) -> io::Result<()> {
+        if self.path.as_os_str().is_empty() {
+            return Ok(());
+        }
         let mut text = format!("{HEAD}{}\n", self.store);
         for (node, place) in &self.nodes {
             let EventPlace {

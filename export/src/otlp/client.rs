@@ -195,7 +195,7 @@ mod tests {
                 assert!(reason.ends_with("so it is"), "{reason}");
                 Some(after.map(|after| after.as_secs()))
             }
-            Refusal::Content { .. } => None,
+            Refusal::Content { .. } | Refusal::Early { .. } => None,
         };
         assert_eq!(told, after, "{code:?}");
     }
