@@ -2,6 +2,7 @@
 
 mod auth;
 mod export;
+mod kubernetes;
 mod metrics;
 mod nodes;
 mod store;
@@ -17,6 +18,7 @@ use crate::serve::Settings;
 use crate::store::Keep;
 pub use auth::{AuthArgs, JwksAt};
 pub use export::ExportArgs;
+pub use kubernetes::KubernetesArgs;
 pub use metrics::MetricsArgs;
 pub use nodes::NodesArgs;
 use store::StoreParser;
@@ -44,6 +46,9 @@ Examples:
   archtrace-collector --export-otlp http://otel-collector:4317 --export-ocsf /var/log/archtrace.json \\
       --export-state /var/lib/archtrace …
       Events go to an OpenTelemetry collector as logs, and to a file as findings in OCSF.
+  archtrace-collector … --kubernetes-pods --kubernetes-events
+      Within the cluster, with the rights of deploy/rbac: names of workloads from the Kubernetes API, and
+      what happens in pods in kubectl describe pod.
   archtrace-collector … --metrics-listen 0.0.0.0:9465
       Tells Prometheus at /metrics, and probes at /healthz and /readyz.
   archtrace-collector --web-listen 127.0.0.1:50080
@@ -62,7 +67,7 @@ Exit codes:
   3  it cannot listen on an address
   4  it cannot open the store
   5  certificates or keys of tokens cannot be used
-  6  the list of nodes cannot be read
+  6  the list of nodes cannot be read, or there is no way to the Kubernetes API
   7  the policy cannot be read, or says what no policy may say
   8  an export cannot begin";
 
@@ -205,6 +210,11 @@ pub struct Args {
     /// Where events are passed on to.
     #[command(flatten)]
     pub exports: ExportArgs,
+
+    /// What the Kubernetes API is used for.
+    #[command(flatten)]
+    pub kubernetes: KubernetesArgs,
+
     /// What Prometheus is told.
     #[command(flatten)]
     pub metrics: MetricsArgs,
@@ -275,6 +285,7 @@ impl Args {
             nodes: self.nodes.nodes(),
             policy: self.policy.clone(),
             exports: self.exports.options(),
+            kubernetes: self.kubernetes.options(self.exports.export_state.clone()),
             metrics: None,
         }
     }

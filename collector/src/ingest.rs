@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::auth::Caller;
+use crate::kubernetes::Names;
 use crate::limiter::Limiter;
 use crate::metrics::Own;
 use crate::refusals::Refusals;
@@ -80,6 +81,7 @@ struct Shared<S> {
     rules: Rules,
     refusals: Arc<Refusals>,
     own: Arc<Own>,
+    names: Option<Arc<Names>>,
     registry: Arc<Registry>,
     beats: Beats,
     staged: Arc<Staged>,
@@ -89,12 +91,14 @@ struct Shared<S> {
 }
 
 impl<S: Store> Ingest<S> {
-    /// Streams are told to leave, one after the other, when `shutdown` is cancelled.
+    /// What `names` knows of pods holds against what agents say. Streams are told to leave, one after the
+    /// other, when `shutdown` is cancelled.
     pub(crate) fn new(
         store: Arc<S>,
         rules: Rules,
         refusals: Arc<Refusals>,
         own: Arc<Own>,
+        names: Option<Arc<Names>>,
         shutdown: CancellationToken,
     ) -> Self {
         Self {
@@ -103,6 +107,7 @@ impl<S: Store> Ingest<S> {
                 rules,
                 refusals,
                 own,
+                names,
                 registry: Arc::default(),
                 beats: Beats::default(),
                 staged: Arc::default(),

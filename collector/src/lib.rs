@@ -16,6 +16,7 @@
 //! | `watched` | a file that people change while the collector runs |
 //! | `ending` | ends answers that would go on for ever |
 //! | [`exports`] | which exports there are, and what they could not pass on in time |
+//! | [`kubernetes`] | what pods belong to, and Events about what happened in them |
 //! | [`ingest`] | one stream per agent: order, acknowledgements, resynchronisation |
 //! | [`metrics`] | what Prometheus is told |
 //! | [`refusals`] | what was refused, counted by reason and logged once |
@@ -36,6 +37,7 @@ mod ending;
 pub mod exports;
 pub mod fleet;
 pub mod ingest;
+pub mod kubernetes;
 mod limiter;
 pub mod metrics;
 pub mod policy;

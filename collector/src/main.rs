@@ -41,7 +41,9 @@ async fn main() -> ExitCode {
             .error(ErrorKind::ValueValidation, what)
             .exit();
     }
-    let filter = EnvFilter::try_new(&args.log).unwrap_or_else(|error| {
+    // Its troubles are logged here, once and with what to do.
+    let directives = format!("kube_runtime::watcher=off,{}", args.log);
+    let filter = EnvFilter::try_new(directives).unwrap_or_else(|error| {
         let what = format!("--log '{}': {error}", args.log);
         Args::command()
             .error(ErrorKind::ValueValidation, what)

@@ -12,7 +12,7 @@
 //! Of the fleet every replica tells the same, for all follow one store: whoever sums over replicas counts
 //! twice. Of itself each tells what it did.
 
-mod names;
+pub(crate) mod names;
 mod own;
 mod page;
 mod process;

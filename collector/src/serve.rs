@@ -26,6 +26,7 @@ use crate::exports::{self, ExportError, Exports};
 use crate::fleet::{self, Nodes, NodesError, machines};
 use crate::ingest::gate::Room;
 use crate::ingest::{Ingest, Rules};
+use crate::kubernetes::{self, Kubernetes, KubernetesError};
 use crate::metrics::{self, Counting, Fleet, Own, Requests, Timed};
 use crate::policy::{self, PolicyError};
 use crate::refusals::Refusals;
@@ -80,6 +81,8 @@ pub struct Settings {
     pub policy: Option<PathBuf>,
     /// Where events are passed on to.
     pub exports: exports::Options,
+    /// What the API of Kubernetes is used for, besides the list of nodes.
+    pub kubernetes: kubernetes::Options,
     /// What Prometheus is told, and where; nothing if `None`.
     pub metrics: Option<metrics::Options>,
 }
@@ -103,6 +106,7 @@ impl Settings {
             nodes: Nodes::Seen,
             policy: None,
             exports: exports::Options::default(),
+            kubernetes: kubernetes::Options::default(),
             metrics: None,
         }
     }
@@ -114,6 +118,7 @@ struct Known {
     authenticated: bool,
     refusals: Arc<Refusals>,
     exports: Vec<Arc<Progress>>,
+    kubernetes: Arc<kubernetes::Counts>,
     counting: Option<Arc<Counting>>,
 }
 
@@ -125,6 +130,7 @@ impl archtrace_query::Server for Known {
     fn refusals(&self) -> Vec<(String, u64)> {
         let mut counts = self.refusals.counts();
         counts.extend(exports::troubles(&self.exports));
+        counts.extend(self.kubernetes.troubles());
         counts
     }
 
@@ -159,6 +165,12 @@ pub enum Failure {
     /// The list of nodes cannot be read.
     #[error(transparent)]
     Nodes(#[from] NodesError),
+    /// The API of Kubernetes cannot be used.
+    #[error(transparent)]
+    Kubernetes(#[from] KubernetesError),
+    /// The watch of the API of Kubernetes has ended.
+    #[error("the watch of the Kubernetes API ended: {0}")]
+    Watching(String),
     /// There is no policy where one was named.
     #[error(transparent)]
     Policy(#[from] PolicyError),
@@ -181,11 +193,15 @@ impl Failure {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Server(_) | Self::Reflection(_) | Self::Store(_) | Self::Exporting(_) => 1,
+            Self::Server(_)
+            | Self::Reflection(_)
+            | Self::Store(_)
+            | Self::Exporting(_)
+            | Self::Watching(_) => 1,
             Self::Listen { .. } => 3,
             Self::Open(_) => 4,
             Self::Auth(_) => 5,
-            Self::Nodes(_) => 6,
+            Self::Nodes(_) | Self::Kubernetes(_) => 6,
             Self::Policy(_) => 7,
             Self::Export(_) => 8,
         }
@@ -296,6 +312,7 @@ pub async fn serve<S: Store>(
         nodes,
         policy,
         exports,
+        kubernetes,
         metrics,
     } = settings;
     let Listeners { grpc, web } = listeners.into();
@@ -313,12 +330,14 @@ pub async fn serve<S: Store>(
     let refusals: Arc<Refusals> = Arc::default();
     let mut exports = Exports::start(&exports, &store, &store_name)?;
     let exported = exports.progress();
+    let mut kubernetes = Kubernetes::start(&kubernetes, &store, &store_name).await?;
     let counting = metrics.as_ref().map(|metrics| metrics.max_series);
     let counting = counting.map(|most| Arc::new(Counting::new(most)));
     let known = Arc::new(Known {
         authenticated: auth.is_some(),
         refusals: Arc::clone(&refusals),
         exports: exported.clone(),
+        kubernetes: kubernetes.counts(),
         counting: counting.clone(),
     });
     let rules = Rules {
@@ -331,6 +350,7 @@ pub async fn serve<S: Store>(
         rules,
         Arc::clone(&refusals),
         Arc::clone(&own),
+        kubernetes.names(),
         shutdown.clone(),
     );
     let agents = AgentIngestServer::new(ingest.clone());
@@ -353,6 +373,7 @@ pub async fn serve<S: Store>(
             requests: requests.clone(),
             refusals: Arc::clone(&refusals),
             places: places.clone(),
+            kubernetes: kubernetes.counts(),
             counting,
             shutdown: shutdown.clone(),
             findings: tokio::sync::Mutex::default(),
@@ -441,6 +462,7 @@ pub async fn serve<S: Store>(
             error = store.failed() => Err(Failure::Store(error)),
             () = retention::run(&*store, keep, &exported) => Ok(()),
             what = exports.ended() => Err(Failure::Exporting(what)),
+            what = kubernetes.ended() => Err(Failure::Watching(what)),
             () = machines::run(&*store, &*expected) => Ok(()),
             () = coverage::run(query, Arc::clone(&store), shutdown.clone()), if has_policy => Ok(()),
         };

@@ -1,25 +1,23 @@
 //! The list of nodes from the Kubernetes API: their names, and what machines they are.
 //!
-//! `kube` lists and watches, in pages and with bookmarks, begins again where the watch is too old (410
-//! Gone), and waits longer after each failure. What is decided here is what that means for the list: it
-//! stays as it was while the API is away, and without the right to read it, those that ever reported
-//! are all that is known.
+//! The watch begins again whatever happens (`crate::kubernetes::watch`). What is decided here is what that
+//! means for the list: it stays as it was while the API is away, and without the right to read it, those
+//! that ever reported are all that is known.
 
 use std::collections::BTreeMap;
-use std::pin::pin;
 use std::time::Duration;
 
 use archtrace_facts::fleet::{ExpectedNode, ExpectedNodes, Machine};
 use archtrace_facts::text::escape;
 use k8s_openapi::api::core::v1::Node;
+use kube::Client;
 use kube::core::PartialObjectMeta;
-use kube::runtime::WatchStreamExt as _;
-use kube::runtime::watcher::{self, Event, watcher};
-use kube::{Api, Client};
+use kube::runtime::watcher::Event;
 use tokio_stream::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 
 use super::{List, NodesError};
+use crate::kubernetes::watch;
 
 /// A way to the API: that of the pod's cluster, or of the kubeconfig.
 pub(super) async fn client() -> Result<Client, NodesError> {
@@ -71,9 +69,7 @@ async fn read(
     list: &List,
     trouble: &mut Option<String>,
 ) -> Forbidden {
-    let nodes: Api<PartialObjectMeta<Node>> = Api::all(client.clone());
-    let events = watcher(nodes, watcher::Config::default()).default_backoff();
-    let mut events = pin!(events);
+    let mut events = watch::metadata::<Node>(client);
     let mut names = Names::default();
     loop {
         match events.next().await {
@@ -86,7 +82,7 @@ async fn read(
                 }
             }
             Some(Err(error)) => {
-                let is_forbidden = is_forbidden(&error);
+                let is_forbidden = watch::is_forbidden(&error);
                 let told = error.to_string();
                 if trouble.as_ref() != Some(&told) {
                     let hint = if is_forbidden {
@@ -109,18 +105,6 @@ async fn read(
             None => return Forbidden,
         }
     }
-}
-
-/// Whether asking again is of no use until somebody changes something.
-fn is_forbidden(error: &watcher::Error) -> bool {
-    let code = match error {
-        watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-        | watcher::Error::WatchFailed(kube::Error::Api(status)) => status.code,
-        watcher::Error::WatchError(status) => status.code,
-        _ => return false,
-    };
-    matches!(code, 401 | 403)
 }
 
 /// Labels that clouds put on nodes: <https://kubernetes.io/docs/reference/labels-annotations-taints/>.

@@ -132,3 +132,32 @@ pub(super) static OVERFLOW: Metric = Metric::counter(
     "collector_workload_overflow",
     "How often such a combination was summed up as other, each page anew.",
 );
+
+pub(crate) static KUBERNETES_PODS: Metric = Metric::gauge(
+    "collector_kubernetes_pods",
+    "Pods that --kubernetes-pods knows, those included that are gone for a few minutes.",
+);
+pub(crate) static KUBERNETES_NAMED: Metric = Metric::counter(
+    "collector_kubernetes_named",
+    "Containers and pods in the store whose workload the Kubernetes API told after their agent.",
+);
+pub(crate) static KUBERNETES_SKIPPED: Metric = Metric::counter(
+    "collector_kubernetes_skipped",
+    "Pods and what controls them that were left out, by why: their workloads are what labels say.",
+);
+pub(crate) static KUBERNETES_RESTARTS: Metric = Metric::counter(
+    "collector_kubernetes_watch_restarts",
+    "How often all objects were read again, because the watch of their changes was broken off for long.",
+);
+pub(crate) static KUBERNETES_ERRORS: Metric = Metric::counter(
+    "collector_kubernetes_watch_errors",
+    "How often the Kubernetes API did not list or watch; the log tells the first of each.",
+);
+pub(crate) static KUBERNETES_EVENTS: Metric = Metric::counter(
+    "collector_kubernetes_events",
+    "What --kubernetes-events made of what happened in pods; merged is what an Event says already.",
+);
+pub(crate) static KUBERNETES_DROPPED: Metric = Metric::counter(
+    "collector_kubernetes_events_dropped",
+    "What happened in pods and became no Event, by why.",
+);

@@ -15,6 +15,7 @@ use tracing::debug;
 
 use super::{Own, Requests, names, process};
 use crate::accept::Places;
+use crate::kubernetes;
 use crate::refusals::Refusals;
 use crate::store::Store;
 
@@ -72,6 +73,7 @@ pub(crate) struct Fleet<S> {
     pub(crate) requests: Requests,
     pub(crate) refusals: Arc<Refusals>,
     pub(crate) places: Places,
+    pub(crate) kubernetes: Arc<kubernetes::Counts>,
     pub(crate) counting: Arc<Counting>,
     pub(crate) shutdown: CancellationToken,
     /// As of when, and how many of each.
@@ -146,6 +148,7 @@ impl<S: Store> Fleet<S> {
     fn show_own(&self, sheet: &mut Sheet) {
         self.own.show(sheet);
         self.requests.show(sheet);
+        self.kubernetes.show(sheet);
         sheet.by(&names::REFUSALS, "reason", self.refusals.all());
         sheet.one(&names::CONNECTIONS, self.places.taken());
         sheet.one(&names::MOST_CONNECTIONS, self.places.most());

@@ -3,6 +3,8 @@
 mod conformance;
 mod export;
 mod ingest;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod metrics;
 mod migration;
 mod postgres;

@@ -18,6 +18,7 @@ use super::super::staging::{Staging, StagingError};
 use super::super::throttle::Throttled;
 use super::super::{MAX_ITEMS, MAX_MESSAGE_BYTES};
 use super::{Context, silence};
+use crate::kubernetes;
 use crate::refusals::Reason;
 use crate::store::{Applied, Attached, Beat, Delta, Lease, Store, StoreError};
 
@@ -152,7 +153,7 @@ impl<'a, S: Store> Session<'a, S> {
         self.ack().await
     }
 
-    async fn state(&mut self, update: StateUpdate) -> Result<(), Status> {
+    async fn state(&mut self, mut update: StateUpdate) -> Result<(), Status> {
         if let Some(left) = self.throttled.left(Instant::now()) {
             self.staging.clear();
             return self.throttle(left).await;
@@ -163,6 +164,7 @@ impl<'a, S: Store> Session<'a, S> {
                 .resync("the update is of another epoch than Hello")
                 .await;
         }
+        kubernetes::name(self.context.shared.names.as_deref(), &mut update.owners);
         let (revision, now) = (update.revision, SystemTime::now());
         let snapshot = update.kind != UpdateKind::Delta;
         let applied = match update.kind {
