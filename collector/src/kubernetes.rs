@@ -98,10 +98,7 @@ impl Kubernetes {
         store: &Arc<S>,
         store_name: &str,
     ) -> Result<(), KubernetesError> {
-        let client = kube::Client::try_default().await;
-        let client = client.map_err(|error| KubernetesError::Api {
-            reason: error.to_string(),
-        })?;
+        let client = client().await?;
         let counts = || Arc::clone(&self.counts);
         if options.pods {
             let names: Arc<Names> = Arc::default();
@@ -153,4 +150,16 @@ impl Kubernetes {
             None => std::future::pending().await,
         }
     }
+}
+
+/// A way to the API: that of the pod's cluster, or of the kubeconfig.
+#[cfg(feature = "kubernetes")]
+async fn client() -> Result<kube::Client, KubernetesError> {
+    let unknown = |reason| KubernetesError::Api { reason };
+    let config = kube::Config::infer().await;
+    let mut config = config.map_err(|error| unknown(error.to_string()))?;
+    // It would be silent for minutes about an API server that is overloaded. Whoever asks here waits longer
+    // after each failure, and says so.
+    config.default_retry = false;
+    kube::Client::try_from(config).map_err(|error| unknown(error.to_string()))
 }

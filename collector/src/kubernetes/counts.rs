@@ -128,7 +128,7 @@ impl Counts {
         add(&self.told, told as usize);
     }
 
-    pub(super) fn drop(&self, why: Dropped) {
+    pub(super) fn dropped(&self, why: Dropped) {
         add(&self.dropped, why as usize);
     }
 }

@@ -113,8 +113,8 @@ impl Sink for PodEvents {
             match told {
                 Ok(event) => self.take(event, now),
                 Err(NoEvent::OtherKind) => {}
-                Err(NoEvent::NoName) => self.counts.drop(Dropped::NoName),
-                Err(NoEvent::Invalid) => self.counts.drop(Dropped::Invalid),
+                Err(NoEvent::NoName) => self.counts.dropped(Dropped::NoName),
+                Err(NoEvent::Invalid) => self.counts.dropped(Dropped::Invalid),
             }
         }
         Ok(Taken::default())
@@ -125,18 +125,18 @@ impl PodEvents {
     fn take(&mut self, event: PodEvent, now: SystemTime) {
         let age = now.duration_since(event.time).unwrap_or_default();
         if age > KEPT {
-            return self.counts.drop(Dropped::Old);
+            return self.counts.dropped(Dropped::Old);
         }
         // An agent speaks for its node only, but could name any pod.
         let names = self.names.as_ref();
         if names.and_then(|names| names.knows(&event.pod_uid)) == Some(false) {
-            return self.counts.drop(Dropped::UnknownPod);
+            return self.counts.dropped(Dropped::UnknownPod);
         }
         let is_new = match self.ledger.decide(&event, self.started.elapsed()) {
             Decision::Create => true,
             Decision::Update => false,
             Decision::Merge => return self.counts.tell(Told::Merged),
-            Decision::TooMany => return self.counts.drop(Dropped::Rate),
+            Decision::TooMany => return self.counts.dropped(Dropped::Rate),
         };
         let queued = Queued {
             event,
@@ -144,7 +144,7 @@ impl PodEvents {
             since: Instant::now(),
         };
         if self.queue.try_send(queued).is_err() {
-            self.counts.drop(Dropped::Queue);
+            self.counts.dropped(Dropped::Queue);
         }
     }
 }
@@ -192,7 +192,7 @@ impl Writer {
                 Trouble::Later(reason) => {
                     self.say(reason, "is away; Events wait a while");
                     if next.since.elapsed() > GIVE_UP {
-                        return self.counts.drop(Dropped::Away);
+                        return self.counts.dropped(Dropped::Away);
                     }
                     sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
@@ -203,13 +203,13 @@ impl Writer {
                         "does not let us write Events: give the service account the rule apiGroups [\"\"], \
                          resources [events], verbs [create, patch], as deploy/rbac/collector-events.yaml does",
                     );
-                    self.counts.drop(Dropped::Forbidden);
+                    self.counts.dropped(Dropped::Forbidden);
                     return sleep(pause).await;
                 }
-                Trouble::Gone => return self.counts.drop(Dropped::Gone),
+                Trouble::Gone => return self.counts.dropped(Dropped::Gone),
                 Trouble::Invalid(reason) => {
                     self.say(reason, "does not take an Event");
-                    return self.counts.drop(Dropped::Invalid);
+                    return self.counts.dropped(Dropped::Invalid);
                 }
             }
         }

@@ -39,13 +39,11 @@ where
             };
             let mut events = events.unwrap_or_else(begin);
             let event = events.next().await?;
-            if let Err(error) = &event
-                && is_too_old(error)
-            {
+            let begins_again = matches!(&event, Err(error) if is_too_old(error));
+            if begins_again {
                 sleep(AGAIN).await;
-                return Some((event, None));
             }
-            Some((event, Some(events)))
+            Some((event, (!begins_again).then_some(events)))
         }
     };
     unfold(None, next).boxed()

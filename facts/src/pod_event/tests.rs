@@ -159,7 +159,7 @@ fn names_follow_from_what_it_is_about_and_from_nothing_else() {
     let others = [
         name(emulated(binary)),
         name(emulated(|event| {
-            event.identity.pod_uid = UID.replace('1', "2")
+            event.identity.pod_uid = UID.replace('1', "2");
         })),
         name(happened(EventKind::IllegalInstruction, 0, |_| {})),
     ];

@@ -74,14 +74,14 @@ async fn workloads_come_from_the_api_wherever_they_are_asked_for() {
         ])
         .await;
     // Who follows was told; sums and filters say the same.
-    let told = async {
+    let heard = async {
         while let Some(change) = changes.message().await.expect("goes on") {
             if format!("{change:?}").contains("Workflow/late") {
                 return;
             }
         }
     };
-    timeout(Duration::from_secs(30), told).await.expect("told");
+    timeout(Duration::from_secs(30), heard).await.expect("told");
     let ask = v1::SummarizeFactsRequest {
         group_by: vec![v1::Dimension::Workload.into()],
         ..Default::default()
