@@ -192,7 +192,7 @@ impl Command {
     /// Whether it asks a collector.
     pub(crate) fn asks(&self) -> bool {
         match self {
-            Self::Ask(_) | Self::Verify(_) | Self::Matrix(_) => true,
+            Self::Ask(_) | Self::Verify(_) | Self::Matrix(_) | Self::Registry(_) => true,
             Self::Doctor | Self::Scan(_) | Self::Completions(_) | Self::Complete(_) => false,
         }
     }

@@ -7,8 +7,8 @@ use archtrace_facts::coverage::{Counts, InForce, Tally};
 use archtrace_facts::policy::Nodes;
 use tonic::Status;
 
-use super::coverage::{beside, look};
 use super::Query;
+use super::coverage::{beside, look};
 use crate::mandates::Mandates;
 use crate::read::Read;
 

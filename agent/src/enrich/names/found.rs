@@ -100,6 +100,7 @@ impl Found {
             image_id: image_id.clone(),
             image_arch: *image_arch,
             workload: pod.workload.clone(),
+            workload_from_api: false,
             labels: pod.labels.clone(),
             attempt: *attempt,
             last_exit: last_exit.clone(),

@@ -157,6 +157,7 @@ async fn a_container_gets_all_its_names_and_its_image_is_told_once() {
             image_id: image(),
             image_arch: Some(Arch::Arm64),
             workload: "Deployment/api".to_owned(),
+            workload_from_api: false,
             labels: labels
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .into(),
