@@ -1,16 +1,18 @@
 //! The wiring: one server, and everything ends with it.
 
+mod failure;
+mod known;
+mod settings;
+
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use archtrace_export::Progress;
 use archtrace_proto::FILE_DESCRIPTOR_SET;
 use archtrace_proto::v1::agent_ingest_server::AgentIngestServer;
 use archtrace_proto::v1::query_server::QueryServer;
 use archtrace_query::service::MISSED_HEARTBEATS;
-use archtrace_query::{Counter, Mandates, Query};
+use archtrace_query::{Mandates, Query};
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -20,23 +22,26 @@ use tracing::{info, warn};
 
 use crate::accept::{self, Door, Places, Speaks};
 use crate::args::{Args, StoreUrl};
+use crate::auth::Auth;
 use crate::auth::layer::Roles;
-use crate::auth::{self, Auth, AuthError};
 use crate::coverage;
-use crate::exports::{self, ExportError, Exports};
-use crate::fleet::{self, Nodes, NodesError, machines};
+use crate::exports::Exports;
+use crate::fleet::{self, machines};
 use crate::ingest::gate::Room;
 use crate::ingest::{Ingest, Rules};
-use crate::kubernetes::{self, Kubernetes, KubernetesError};
+use crate::kubernetes::Kubernetes;
 use crate::metrics::{self, Counting, Fleet, Own, Requests, Timed};
-use crate::policy::{self, PolicyError};
+use crate::policy;
 use crate::refusals::Refusals;
-use crate::registry::{self, Checks, RegistryCheckError};
+use crate::registry::{self, Checks};
 use crate::retention;
+use crate::store::Store;
 use crate::store::postgres::{PATIENCE, PostgresStore};
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Keep, Store, StoreError};
 use crate::web;
+pub use failure::Failure;
+use known::Known;
+pub use settings::Settings;
 
 /// A connection that does not answer a ping within [`KEEPALIVE_TIMEOUT`] is closed: an agent's node
 /// may vanish without a word.
@@ -45,8 +50,7 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Bytes that a peer may send on a stream before they are read: 80 MB if 10,000 agents do, so that they tell
 /// everything in turns (`ingest/turns.rs`); and the buffer that a connection reads into, 8 kB, never has to
-/// grow. An agent that is 100 ms away still gets
-/// 80 kB/s through.
+/// grow. An agent that is 100 ms away still gets 80 kB/s through.
 const STREAM_WINDOW: u32 = 8000;
 /// The same for a connection: what HTTP/2 gives everybody to begin with.
 const CONNECTION_WINDOW: u32 = 65_535;
@@ -60,170 +64,6 @@ const MAX_HEADERS: u32 = 32 << 10;
 /// Beyond the time in which agents are told to leave: answers that are being built, and the commit of what
 /// was taken in, get this long.
 const GRACE: Duration = Duration::from_secs(5);
-
-/// How to serve.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// As the option named it, without secrets.
-    pub store_name: String,
-    /// How often agents shall report at least.
-    pub heartbeat_interval: Duration,
-    /// Connections at once.
-    pub max_connections: usize,
-    /// How old an agent's stream may become; for ever if `None`.
-    pub max_connection_age: Option<Duration>,
-    /// Over what time agents are told to leave at the end.
-    pub drain: Duration,
-    /// How long things are kept.
-    pub keep: Keep,
-    /// How peers show who they are; `None` is development mode: everybody may report and read.
-    pub auth: Option<auth::Options>,
-    /// Which nodes should report.
-    pub nodes: Nodes,
-    /// The file that says which agents have to run, if there is one.
-    pub policy: Option<PathBuf>,
-    /// Where events are passed on to.
-    pub exports: exports::Options,
-    /// What the API of Kubernetes is used for, besides the list of nodes.
-    pub kubernetes: kubernetes::Options,
-    /// What Prometheus is told, and where; nothing if `None`.
-    pub metrics: Option<metrics::Options>,
-    /// How registries are asked; they are not if `None`.
-    pub registry: Option<registry::Options>,
-}
-
-impl Settings {
-    /// What the options are by default.
-    #[must_use]
-    pub fn new(store_name: String, heartbeat_interval: Duration) -> Self {
-        const DAY: Duration = Duration::from_secs(24 * 3600);
-        Self {
-            store_name,
-            heartbeat_interval,
-            max_connections: 20_000,
-            max_connection_age: Some(Duration::from_secs(30 * 60)),
-            drain: Duration::from_secs(5),
-            keep: Keep {
-                events: 30 * DAY,
-                history: 90 * DAY,
-            },
-            auth: None,
-            nodes: Nodes::Seen,
-            policy: None,
-            exports: exports::Options::default(),
-            kubernetes: kubernetes::Options::default(),
-            metrics: None,
-            registry: None,
-        }
-    }
-}
-
-/// What people may ask the server for.
-#[derive(Debug)]
-struct Known {
-    authenticated: bool,
-    refusals: Arc<Refusals>,
-    exports: Vec<Arc<Progress>>,
-    kubernetes: Arc<kubernetes::Counts>,
-    counting: Option<Arc<Counting>>,
-    registry: Option<Arc<Checks>>,
-}
-
-impl archtrace_query::Server for Known {
-    fn authenticated(&self) -> bool {
-        self.authenticated
-    }
-
-    fn refusals(&self) -> Vec<(String, u64)> {
-        let mut counts = self.refusals.counts();
-        counts.extend(exports::troubles(&self.exports).filter(|(_, count)| *count > 0));
-        counts.extend(self.kubernetes.troubles());
-        counts.extend(self.registry.iter().flat_map(|checks| checks.troubles()));
-        counts
-    }
-
-    fn counter(&self) -> Option<Arc<dyn Counter>> {
-        let counting = self.counting.clone()?;
-        Some(counting)
-    }
-
-    fn registry(&self) -> Option<Arc<dyn archtrace_query::Registry>> {
-        let checks = self.registry.clone()?;
-        Some(checks)
-    }
-}
-
-/// Why the collector ended although nobody asked it to.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// The address is taken or not ours.
-    #[error("cannot listen on {address}: {reason}; choose another with {option} ADDR")]
-    Listen {
-        /// Which option named it.
-        option: &'static str,
-        /// What it said.
-        address: SocketAddr,
-        /// The system's error.
-        reason: std::io::Error,
-    },
-    /// The store cannot be opened.
-    #[error(transparent)]
-    Open(StoreError),
-    /// The store stopped to take anything.
-    #[error("{0}; nothing can be stored any more")]
-    Store(StoreError),
-    /// Certificates or keys cannot be used.
-    #[error(transparent)]
-    Auth(#[from] AuthError),
-    /// The list of nodes cannot be read.
-    #[error(transparent)]
-    Nodes(#[from] NodesError),
-    /// The API of Kubernetes cannot be used.
-    #[error(transparent)]
-    Kubernetes(#[from] KubernetesError),
-    /// The watch of the API of Kubernetes has ended.
-    #[error("the watch of the Kubernetes API ended: {0}")]
-    Watching(String),
-    /// There is no policy where one was named.
-    #[error(transparent)]
-    Policy(#[from] PolicyError),
-    /// An export cannot begin.
-    #[error(transparent)]
-    Export(#[from] ExportError),
-    /// Registries cannot be asked.
-    #[error(transparent)]
-    Registry(#[from] RegistryCheckError),
-    /// An export has ended.
-    #[error("an export ended: {0}")]
-    Exporting(String),
-    /// The server ended.
-    #[error("the server failed: {0}")]
-    Server(#[from] tonic::transport::Error),
-    /// The descriptors that were compiled in cannot be served.
-    #[error("the reflection service failed: {0}")]
-    Reflection(#[from] tonic_reflection::server::Error),
-}
-
-impl Failure {
-    /// The process's exit code; `--help` explains them.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Server(_)
-            | Self::Reflection(_)
-            | Self::Store(_)
-            | Self::Exporting(_)
-            | Self::Watching(_) => 1,
-            Self::Listen { .. } => 3,
-            Self::Open(_) => 4,
-            Self::Auth(_) => 5,
-            Self::Nodes(_) | Self::Kubernetes(_) => 6,
-            Self::Policy(_) => 7,
-            Self::Export(_) => 8,
-            Self::Registry(_) => 9,
-        }
-    }
-}
 
 /// Runs the collector until `shutdown` is cancelled.
 ///
