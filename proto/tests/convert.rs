@@ -57,6 +57,7 @@ prop_compose! {
         image_arch in of(arch()),
         labels in btree_map(text(), text(), 0..4),
         attempt: u32,
+        workload_from_api: bool,
         last_exit in of((any::<i32>(), text())),
     ) -> Identity {
         let [namespace, pod, container, pod_uid, container_id, unit, image, image_id, workload] =
@@ -64,7 +65,7 @@ prop_compose! {
         let last_exit = last_exit.map(|(code, reason)| LastExit { code, reason });
         Identity {
             namespace, pod, container, pod_uid, container_id, unit, image, image_id, image_arch,
-            workload, labels, attempt, last_exit,
+            workload, workload_from_api, labels, attempt, last_exit,
         }
     }
 }
