@@ -61,9 +61,13 @@ impl Preflight {
     /// Why what does not run natively may not be seen on the node, or be taken for native; empty if neither.
     #[must_use]
     pub fn blind_spots(&self) -> Vec<String> {
-        let hooks = self.hooks.iter();
-        let missing = hooks.filter(|hook| hook.tier == 0 && SEEING.contains(&&*hook.name));
-        let missing: Vec<_> = missing.map(|hook| hook.name.as_str()).collect();
+        // What an agent tells may be long, and this is told of each of its node's pods.
+        const CHARS: usize = 200;
+        let is_missing = |name: &&str| {
+            let mut hooks = self.hooks.iter();
+            hooks.any(|hook| hook.tier == 0 && hook.name == **name)
+        };
+        let missing: Vec<_> = SEEING.into_iter().filter(is_missing).collect();
         let mut spots = Vec::new();
         if !missing.is_empty() {
             spots.push(format!("has no hook for {}", missing.join(", ")));
@@ -74,7 +78,7 @@ impl Preflight {
             // What the kernel puts in front of a file then is any program, unless its content gives it away.
             spots.push(format!(
                 "knows emulators by the registry of binfmt_misc, which it cannot see: {}",
-                self.binfmt
+                self.binfmt.chars().take(CHARS).collect::<String>()
             ));
         }
         spots

@@ -50,6 +50,15 @@ fn nodes(file: &Watched, text: std::io::Result<String>) -> Result<ExpectedNodes,
     })?;
     let (nodes, machines) =
         parse(&text).map_err(|what| NodesError::Parse { path: path(), what })?;
+    if nodes.is_empty() {
+        // Also what is read while somebody writes it.
+        let what = "names no node, so that every silent one would be taken for gone; name one, or take those \
+                    that ever reported with --nodes-from seen";
+        return Err(NodesError::Parse {
+            path: path(),
+            what: what.to_owned(),
+        });
+    }
     Ok(ExpectedNodes {
         source: "file".to_owned(),
         nodes: Some(nodes),
@@ -197,6 +206,9 @@ mod tests {
         let path = dir.path().join("nodes");
         let missing = open(path.clone()).await.expect_err("not there");
         assert!(missing.to_string().contains("--nodes-file"), "{missing}");
+        std::fs::write(&path, "# a\n").expect("written");
+        let empty = open(path.clone()).await.expect_err("no node");
+        assert!(empty.to_string().contains("names no node"), "{empty}");
         std::fs::write(&path, "a\n").expect("written");
         let (list, file) = open(path.clone()).await.expect("a list");
         let keeping = tokio::spawn(keep(file, list.clone()));
@@ -209,7 +221,8 @@ mod tests {
                 .join(",")
         };
         assert_eq!(names(), "a");
-        for (text, expected) in [("a b\n", "a"), ("a\nbc\n", "a,bc"), ("", "")] {
+        for (text, expected) in [("a b\n", "a"), ("a\nbc\n", "a,bc"), ("", "a,bc")] {
+            let before = names();
             std::fs::write(&path, text).expect("written");
             // A bad one leaves it as it was: after two looks it would have been read.
             let wanted = async {
@@ -220,9 +233,9 @@ mod tests {
             tokio::time::timeout(Duration::from_secs(60), wanted)
                 .await
                 .expect(expected);
-            if expected == "a" {
+            if expected == before {
                 tokio::time::sleep(2 * LOOK).await;
-                assert_eq!(names(), "a");
+                assert_eq!(names(), before);
             }
         }
         keeping.abort();
