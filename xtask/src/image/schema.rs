@@ -35,7 +35,9 @@ fn install() -> Result<PathBuf> {
         return Ok(python);
     }
     if apt::is_here() && apt::version_of("python3-venv").is_none() {
-        eprintln!("setup: python3-venv is missing (installs CycloneDX's library, which checks SBOMs)");
+        eprintln!(
+            "setup: python3-venv is missing (installs CycloneDX's library, which checks SBOMs)"
+        );
         apt::install(&["python3-venv"])?;
     }
     let mut venv = Command::new("python3");

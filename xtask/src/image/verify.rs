@@ -72,7 +72,11 @@ pub(crate) fn check() -> Result<()> {
         .filter(|path| path.to_string_lossy().ends_with(".cdx.json"))
         .map(|path| one.join(path))
         .collect();
-    ensure!(sboms.len() == recipe::ALL.len() * ARCHES.len(), "there are {} SBOMs", sboms.len());
+    ensure!(
+        sboms.len() == recipe::ALL.len() * ARCHES.len(),
+        "there are {} SBOMs",
+        sboms.len()
+    );
     schema::check(&sboms)?;
     let archtrace = programs[host.as_str()].join("archtrace");
     for (recipe, image) in recipe::ALL.iter().zip(&images) {
