@@ -76,6 +76,9 @@ pub(crate) struct Args {
     /// Make no image: build the agent here and in another directory, and compare
     #[arg(long, conflicts_with_all = ["images", "output", "source"])]
     check: bool,
+    /// Make no image that stays: show of all what `cargo xtask test` does
+    #[arg(long, conflicts_with_all = ["images", "arches", "output", "programs", "source", "check"])]
+    verify: bool,
 }
 
 pub(crate) fn main(args: &Args) -> Result<()> {
@@ -87,6 +90,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         source,
         builder,
         check,
+        verify,
     } = args;
     let arches = if arches.is_empty() {
         &[Arch::Amd64, Arch::Arm64]
@@ -95,6 +99,9 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     };
     if programs.is_none() {
         setup::prepare(setup::Purpose::Vm)?;
+    }
+    if *verify {
+        return self::check();
     }
     if *check {
         return arches.iter().try_for_each(|arch| twice::check(*arch));

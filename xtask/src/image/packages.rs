@@ -76,7 +76,13 @@ impl Known {
         let targets = targets
             .iter()
             .flat_map(|target| ["--filter-platform", target]);
-        let arguments = ["metadata", "--format-version", "1", "--locked"];
+        let arguments = [
+            "metadata",
+            "--format-version",
+            "1",
+            "--locked",
+            "--all-features",
+        ];
         let arguments: Vec<_> = arguments.into_iter().chain(targets).collect();
         let metadata = cargo(root, &arguments)?;
         let metadata: Metadata = serde_json::from_str(&metadata).context("cargo metadata")?;
