@@ -1,10 +1,12 @@
 //! Commands and options.
 
 mod ask;
+mod completions;
 mod conditions;
 mod connection;
 mod cost;
 mod gate;
+mod kubernetes;
 mod matrix;
 mod scan;
 mod verify;
@@ -13,16 +15,18 @@ pub(crate) use ask::{
     CoverageArgs, EmulatedArgs, EventsArgs, FactsArgs, FindingsArgs, ImagesArgs, NodesArgs,
     Question, SummaryArgs, TopArgs,
 };
+pub(crate) use completions::{CompleteArgs, CompletionsArgs, Shell};
 pub(crate) use conditions::Conditions;
 pub(crate) use connection::Connection;
 pub(crate) use cost::CostArgs;
 pub(crate) use gate::is_gate;
+pub(crate) use kubernetes::Kubernetes;
 pub(crate) use matrix::MatrixArgs;
 pub(crate) use scan::ScanArgs;
 pub(crate) use verify::VerifyArgs;
 
 use clap::builder::styling::Styles;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -43,6 +47,7 @@ Examples:
   archtrace matrix 'Deployment/*'        may these move to arm64, and what holds them back?
   archtrace verify -n pay --arch arm64   are all its pods native? for a canary
   archtrace scan app.tar                 may this image run on arm64? no collector needed
+  kubectl archtrace emulated             the same of the cluster's collector, by a port-forward of its own
   archtrace COMMAND --help               more of them
 
 Filters:
@@ -81,6 +86,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) connection: Connection,
 
+    #[command(flatten)]
+    pub(crate) kubernetes: Kubernetes,
+
     /// How to print: for people, for people with every column, one JSON object a line, as SARIF (scan
     /// only), or as a table in Markdown or CSV (matrix only)
     #[arg(
@@ -94,6 +102,18 @@ pub(crate) struct Args {
 
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Args {
+    /// As they were given; `as_plugin` if kubectl started us.
+    pub(crate) fn read(as_plugin: bool) -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        if as_plugin {
+            command = command.bin_name("kubectl archtrace");
+        }
+        let matches = command.clone().try_get_matches()?;
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    }
 }
 
 /// What people may ask for.
@@ -153,4 +173,19 @@ pub(crate) enum Command {
     /// Which files of an image or a directory are for another architecture; for CI, and without a
     /// collector
     Scan(ScanArgs),
+    /// What makes shells complete commands and options
+    Completions(CompletionsArgs),
+    /// What kubectl asks when somebody presses TAB
+    #[command(name = "__complete", hide = true)]
+    Complete(CompleteArgs),
+}
+
+impl Command {
+    /// Whether it asks a collector.
+    pub(crate) fn asks(&self) -> bool {
+        match self {
+            Self::Ask(_) | Self::Verify(_) | Self::Matrix(_) => true,
+            Self::Doctor | Self::Scan(_) | Self::Completions(_) | Self::Complete(_) => false,
+        }
+    }
 }

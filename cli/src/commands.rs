@@ -30,16 +30,32 @@ use archtrace_facts::fleet::{Coverage, NodeState, Totals};
 
 use crate::args::{Args, Command, Connection, Format, Output, Question};
 use crate::client::{Answer, Client};
+use crate::complete;
 use crate::failure::Failure;
+use crate::forward::Forward;
 use crate::show::{self, Shape};
 
-/// Runs the command, and says how well it went.
-pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
+/// Runs the command, and says how well it went. `as_plugin` if kubectl started us.
+pub(crate) async fn run(args: Args, as_plugin: bool) -> Result<ExitCode, Failure> {
     let Args {
-        connection,
+        mut connection,
+        kubernetes,
         format,
         command,
     } = args;
+    if command.asks() && kubernetes.is_wanted(&connection, as_plugin) {
+        let forward = Forward::start(&kubernetes).await?;
+        connection.server = Some(forward.url().to_owned());
+        return forward.during(dispatch(connection, format, command)).await;
+    }
+    dispatch(connection, format, command).await
+}
+
+async fn dispatch(
+    connection: Connection,
+    format: Format,
+    command: Command,
+) -> Result<ExitCode, Failure> {
     let output = |known| {
         let output = format.output();
         output.ok_or(Failure::Format(format.as_str(), known))
@@ -65,6 +81,8 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
             };
             return scan::scan(&args, output).await;
         }
+        Command::Completions(args) => print(&complete::script(args.shell))?,
+        Command::Complete(args) => print(&complete::answer(&args.words))?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -33,6 +33,8 @@ pub(crate) enum Failure {
          use the archtrace of its version"
     )]
     Answer { peer: Peer, reason: ConvertError },
+    #[error("no way to the collector of the cluster: {what}\n{help}")]
+    Cluster { what: String, help: &'static str },
     #[error("{name}: {reason}")]
     Option { name: &'static str, reason: String },
     #[error("{place}: {what}; archtrace cost --help shows what a price table looks like")]
@@ -61,7 +63,7 @@ impl Failure {
         }
         eprintln!("archtrace: {self}");
         match self {
-            Self::Unreachable { .. } | Self::Late { .. } => 3,
+            Self::Unreachable { .. } | Self::Late { .. } | Self::Cluster { .. } => 3,
             Self::Denied { .. } => 4,
             Self::Format(..) | Self::Option { .. } | Self::Prices { .. } => 2,
             // As shells tell of a signal.

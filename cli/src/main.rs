@@ -7,20 +7,23 @@
 mod args;
 mod client;
 mod commands;
+mod complete;
 mod failure;
+mod forward;
 mod prices;
 mod show;
 mod since;
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
-
-use clap::Parser as _;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let code = match args::Args::try_parse() {
+    let as_plugin = is_plugin(std::env::args_os().next());
+    let code = match args::Args::read(as_plugin) {
         Err(error) => usage(&error),
-        Ok(args) => match commands::run(args).await {
+        Ok(args) => match commands::run(args, as_plugin).await {
             Ok(code) => return code,
             Err(failure) => failure.report(),
         },
@@ -30,6 +33,12 @@ async fn main() -> ExitCode {
         2 if args::is_gate(std::env::args_os().skip(1)) => ExitCode::FAILURE,
         code => code.into(),
     }
+}
+
+/// Whether kubectl started us: it runs what is called `kubectl-archtrace` as `kubectl archtrace`.
+fn is_plugin(program: Option<OsString>) -> bool {
+    let name = program.as_deref().map(Path::new).and_then(Path::file_name);
+    name.is_some_and(|name| name == "kubectl-archtrace")
 }
 
 /// Prints help, or what is wrong with the options.

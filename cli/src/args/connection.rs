@@ -7,16 +7,16 @@ use std::time::Duration;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct Connection {
-    /// The collector to ask; https:// for one that has a certificate
+    /// The collector to ask; https:// for one that has a certificate [default: http://127.0.0.1:50061, and
+    /// that of the cluster for kubectl archtrace]
     #[arg(
         long,
         global = true,
         env = "ARCHTRACE_SERVER",
         value_name = "URL",
-        default_value = "http://127.0.0.1:50061",
         value_parser = server
     )]
-    pub(crate) server: String,
+    pub(crate) server: Option<String>,
     /// Ask the agent of this node instead, by its socket, which needs no collector. Agents have it at
     /// /run/archtrace/agent.sock
     #[arg(long, global = true, value_name = "PATH")]
@@ -52,6 +52,13 @@ pub(crate) struct Connection {
     /// A file with the token of a reader, such as a Kubernetes service account's
     #[arg(long, global = true, env = "ARCHTRACE_TOKEN_FILE", value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
+}
+
+impl Connection {
+    /// The collector to ask.
+    pub(crate) fn server(&self) -> &str {
+        self.server.as_deref().unwrap_or("http://127.0.0.1:50061")
+    }
 }
 
 fn server(text: &str) -> Result<String, String> {

@@ -39,7 +39,7 @@ impl Peer {
     pub(crate) fn of(connection: &Connection) -> Self {
         match &connection.socket {
             Some(path) => Self::Agent(path.display().to_string().into()),
-            None => Self::Collector(connection.server.as_str().into()),
+            None => Self::Collector(connection.server().into()),
         }
     }
 
@@ -81,7 +81,7 @@ pub(super) async fn connect(
     peer: &Peer,
 ) -> Result<(Channel, Bearer), Failure> {
     let Connection {
-        server,
+        server: _,
         socket,
         timeout: _,
         tls_ca: _,
@@ -96,7 +96,7 @@ pub(super) async fn connect(
         let channel = by_socket(path).await.map_err(unreachable)?;
         return Ok((channel, Bearer::default()));
     }
-    let endpoint = Endpoint::from_shared(server.clone()).map_err(unreachable)?;
+    let endpoint = Endpoint::from_shared(connection.server().to_owned()).map_err(unreachable)?;
     let is_tls = endpoint.uri().scheme_str() == Some("https");
     let bearer = match token_file {
         // Whoever listens on the way could use it.

@@ -6,6 +6,7 @@ mod cost;
 mod coverage;
 mod failures;
 mod matrix;
+mod plugin;
 mod program;
 mod records;
 mod scan;
