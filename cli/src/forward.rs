@@ -72,7 +72,7 @@ impl Forward {
         // Any free port here.
         command.arg(format!(":{}", service.port));
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(not_started)?;
+        let mut child = command.spawn().map_err(|error| not_started(&error))?;
         let mut said = Said::of(child.stderr.take());
         let mut lines = child
             .stdout
@@ -198,7 +198,7 @@ async fn find(kubernetes: &Kubernetes) -> Result<Service, Failure> {
         None => command.arg("--all-namespaces"),
     };
     let output = match timeout(PATIENCE, command.output()).await {
-        Ok(output) => output.map_err(not_started)?,
+        Ok(output) => output.map_err(|error| not_started(&error))?,
         Err(_) => return Err(cluster("kubectl get services does not end", INSTEAD)),
     };
     if !output.status.success() {
@@ -258,7 +258,7 @@ fn keep(last: &mut String, line: &str) {
     last.extend(line.chars().take(KEPT));
 }
 
-fn not_started(error: io::Error) -> Failure {
+fn not_started(error: &io::Error) -> Failure {
     match error.kind() {
         io::ErrorKind::NotFound => cluster(
             "there is no kubectl in your PATH",

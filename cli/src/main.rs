@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let as_plugin = is_plugin(std::env::args_os().next());
+    let as_plugin = is_plugin(std::env::args_os().next().as_ref());
     let code = match args::Args::read(as_plugin) {
         Err(error) => usage(&error),
         Ok(args) => match commands::run(args, as_plugin).await {
@@ -36,8 +36,8 @@ async fn main() -> ExitCode {
 }
 
 /// Whether kubectl started us: it runs what is called `kubectl-archtrace` as `kubectl archtrace`.
-fn is_plugin(program: Option<OsString>) -> bool {
-    let name = program.as_deref().map(Path::new).and_then(Path::file_name);
+fn is_plugin(program: Option<&OsString>) -> bool {
+    let name = program.map(Path::new).and_then(Path::file_name);
     name.is_some_and(|name| name == "kubectl-archtrace")
 }
 

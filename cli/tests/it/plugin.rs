@@ -238,7 +238,8 @@ fn a_signal_leaves_no_child() {
             forward: &forward,
         });
         let mut command = Command::new(dir.path().join("kubectl-archtrace"));
-        command.args(["verify", "--namespace", "pay", "--for", "5m"]);
+        let verify = ["verify", "--namespace", "pay", "--arch", "arm64"];
+        command.args(verify).args(["--for", "5m"]);
         command
             .env_remove("ARCHTRACE_SERVER")
             .env("PATH", format!("{}:/usr/bin:/bin", dir.path().display()));

@@ -58,9 +58,9 @@ fn agents_take_what_the_chart_gives_them() {
         .collect();
     with(|tools| {
         for (name, rendered) in matrix(tools) {
-            let arguments = arguments(&rendered, "agent").expect("an agent");
+            let arguments = arguments(rendered, "agent").expect("an agent");
             assert_eq!(agent(&arguments), Ok(()), "{name}: {arguments:?}");
-            let variables = variables(&rendered, "agent");
+            let variables = variables(rendered, "agent");
             assert!(variables.contains(&"ARCHTRACE_NODE_NAME"), "{name}");
             for variable in variables {
                 assert!(
@@ -76,7 +76,7 @@ fn agents_take_what_the_chart_gives_them() {
 fn collectors_take_what_the_chart_gives_them() {
     with(|tools| {
         for (name, rendered) in matrix(tools) {
-            if let Some(arguments) = arguments(&rendered, "collector") {
+            if let Some(arguments) = arguments(rendered, "collector") {
                 assert_eq!(collector(&arguments), Ok(()), "{name}: {arguments:?}");
             }
         }
@@ -165,7 +165,7 @@ fn files_are_where_options_say() {
     with(|tools| {
         for (name, rendered) in matrix(tools) {
             for component in ["agent", "collector", "test"] {
-                let Some(arguments) = arguments(&rendered, component) else {
+                let Some(arguments) = arguments(rendered, component) else {
                     continue;
                 };
                 let mounts = rendered

@@ -6,9 +6,8 @@ use super::matrix::{NAME, NAMESPACE};
 
 fn check(values: &str, said: &[&str]) {
     with(|tools| {
-        let error = match tools.render(values, NAME, NAMESPACE) {
-            Err(error) => error,
-            Ok(_) => panic!("{values}: taken"),
+        let Err(error) = tools.render(values, NAME, NAMESPACE) else {
+            panic!("{values}: taken")
         };
         for said in said {
             assert!(error.contains(said), "{values}: {error}");
