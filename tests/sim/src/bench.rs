@@ -67,6 +67,10 @@ pub struct Args {
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub seconds: u64,
 
+    /// Ask for pages too, and for coverage by a policy of twelve agents, which the collector then has
+    #[arg(long)]
+    pub pages: bool,
+
     /// Where the collector keeps what it is told: a store such as postgres://..., emptied before by
     /// who starts this; else a file of SQLite's for each size
     #[arg(long, value_name = "STORE")]
@@ -142,10 +146,11 @@ impl Bench<'_> {
                 .to_vec(),
             log: self.directory.join("collector.log"),
         };
-        let policy = pages::policy(self.directory)?;
-        let policy = ["--policy".to_owned(), policy.display().to_string()];
-        config.options.extend(policy);
-        if !self.tls {
+        let has_pages = self.args.pages && !self.tls;
+        if has_pages {
+            let policy = pages::policy(self.directory)?;
+            let policy = ["--policy".to_owned(), policy.display().to_string()];
+            config.options.extend(policy);
             let web = ["--web-listen", "127.0.0.1:0"].map(str::to_owned);
             config.options.extend(web);
         }
@@ -154,9 +159,9 @@ impl Bench<'_> {
             .then(|| self.certificates(&plan, &mut config))
             .transpose()?;
         let collector = Collector::start(&config)?;
-        let page = match self.tls {
-            true => None,
-            false => Some(collector.page(&config.log)?),
+        let page = match has_pages {
+            true => Some(collector.page(&config.log)?),
+            false => None,
         };
         let scheme = if self.tls { "https" } else { "http" };
         let targets = Targets::new(vec![format!("{scheme}://{}", collector.address())], tls)?;

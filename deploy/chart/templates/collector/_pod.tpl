@@ -112,6 +112,20 @@ spec:
         {{- if $collector.kubernetes.events }}
         - --kubernetes-events
         {{- end }}
+        {{- with $collector.registries }}
+        {{- if .check }}
+        - --registry-check={{ .every }}
+        {{- if .existingSecret }}
+        - --registry-config=/etc/archtrace/registries/config.json
+        {{- end }}
+        {{- range .only }}
+        - --registry-only={{ . }}
+        {{- end }}
+        {{- range .plaintext }}
+        - --registry-plaintext={{ . }}
+        {{- end }}
+        {{- end }}
+        {{- end }}
         {{- if $hasPolicy }}
         - --policy=/etc/archtrace/policy/policy.yaml
         {{- end }}
@@ -191,6 +205,9 @@ spec:
         {{- if include "archtrace.asksKubernetes" . }}
         - { name: kube-api-access, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true }
         {{- end }}
+        {{- if and $collector.registries.check $collector.registries.existingSecret }}
+        - { name: registries, mountPath: /etc/archtrace/registries, readOnly: true }
+        {{- end }}
         {{- if $hasPolicy }}
         - { name: policy, mountPath: /etc/archtrace/policy, readOnly: true }
         {{- end }}
@@ -250,6 +267,13 @@ spec:
               items:
                 - path: namespace
                   fieldRef: { fieldPath: metadata.namespace }
+    {{- end }}
+    {{- if and $collector.registries.check $collector.registries.existingSecret }}
+    - name: registries
+      secret:
+        secretName: {{ $collector.registries.existingSecret | quote }}
+        defaultMode: 0440
+        items: [{ key: .dockerconfigjson, path: config.json }]
     {{- end }}
     {{- if $hasPolicy }}
     - name: policy

@@ -60,18 +60,17 @@ fn a_collector_has_no_privileges() {
 #[test]
 fn a_collector_may_list_nodes_only_where_it_does() {
     each(|name, rendered, pod| {
-        let rules: Vec<_> = rendered
-            .of_kind("ClusterRole")
-            .map(|role| &role["rules"])
-            .collect();
         let nodes =
-            json!([{ "apiGroups": [""], "resources": ["nodes"], "verbs": ["list", "watch"] }]);
+            json!({ "apiGroups": [""], "resources": ["nodes"], "verbs": ["list", "watch"] });
+        let roles = rendered.of_kind("ClusterRole");
+        let rules = roles.filter_map(|role| role["rules"].as_array());
+        let may = rules.flatten().any(|rule| *rule == nodes);
         let arguments = &pod["containers"][0]["args"];
         let lists = arguments
             .as_array()
             .is_some_and(|arguments| arguments.contains(&json!("--nodes-from=kubernetes")));
         assert_eq!(lists, name != "everything-off", "{name}");
-        assert_eq!(rules, if lists { vec![&nodes] } else { vec![] }, "{name}");
+        assert_eq!(may, lists, "{name}");
     });
 }
 

@@ -133,7 +133,8 @@ fn options_without_a_value_are_known() {
             [
                 "--nodes-file",
                 "--export-otlp-ca",
-                "--export-ocsf-megabytes"
+                "--export-ocsf-megabytes",
+                "--registry-ca"
             ]
         );
     }

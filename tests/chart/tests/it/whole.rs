@@ -88,6 +88,7 @@ fn what_is_mounted_is_made_or_was_named() {
         "collector-ca",
         "collector-certificate",
         "kube-root-ca.crt",
+        "registries",
     ];
     each(|name, rendered| {
         let kinds = ["Secret", "ConfigMap", "Certificate"];

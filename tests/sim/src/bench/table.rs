@@ -124,11 +124,10 @@ pub(super) fn table(args: &Args, rows: &[Row]) -> String {
             each(rows, |row| within(row.by_node[1], 20 * ms)),
         ),
     ];
-    let views = VIEWS
-        .iter()
-        .enumerate()
-        .flat_map(|(i, view)| lines_of_view(rows, i, view));
-    lines.extend(views);
+    if args.pages {
+        let views = VIEWS.iter().enumerate();
+        lines.extend(views.flat_map(|(i, view)| lines_of_view(rows, i, view)));
+    }
     lines.extend([
         line(
             "CPUs busy at that rate",
