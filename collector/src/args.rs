@@ -248,6 +248,10 @@ pub enum Command {
         #[arg(long, value_name = "NAME")]
         node: Vec<String>,
 
+        /// Cluster of these nodes, as their agents tell it: their certificates then hold for no other
+        #[arg(long, value_name = "NAME")]
+        cluster: Option<String>,
+
         /// Name or address that the collector is reached by, besides localhost. Can be repeated
         #[arg(long, value_name = "NAME")]
         server: Vec<String>,

@@ -58,6 +58,8 @@ pub struct Tokens {
     pub audience: String,
     /// Who has to have made them.
     pub issuer: Option<String>,
+    /// The cluster whose tokens these keys sign, if it is to be the one that agents name.
+    pub cluster: Option<String>,
     /// Service accounts that may report, such as `system:serviceaccount:NAMESPACE:NAME`.
     pub agents: Vec<String>,
     /// Service accounts that may read.
@@ -143,26 +145,43 @@ pub enum Caller {
 pub struct Identity {
     /// For people: what kind of credentials, and their name.
     pub name: String,
+    /// The cluster of these nodes; any if the credentials do not say.
+    pub cluster: Option<String>,
     /// Nodes that an agent may report for: one, or the names of one.
     pub nodes: Vec<String>,
     /// When the credentials end.
     pub expires: SystemTime,
 }
 
+impl Identity {
+    fn may_report_for(&self, cluster: &str, node: &str) -> Result<(), Status> {
+        if let Some(own) = self.cluster.as_ref().filter(|own| *own != cluster) {
+            return Err(Status::permission_denied(format!(
+                "Hello names the cluster '{cluster}', but the credentials are those of a node of '{own}'; the \
+                 agent's --cluster says which"
+            )));
+        }
+        if self.nodes.iter().any(|own| own == node) {
+            return Ok(());
+        }
+        Err(Status::permission_denied(format!(
+            "Hello names the node '{node}', but the credentials are those of '{}'; an agent reports for its own \
+             node only",
+            self.nodes.join("', '")
+        )))
+    }
+}
+
 impl Caller {
-    /// Whether it may report for a node.
+    /// Whether it may report for a node of a cluster. Nodes of two clusters may have one name, as addresses
+    /// in two networks do.
     ///
     /// # Errors
     /// `PermissionDenied`, and what to do.
-    pub fn may_report_for(&self, node: &str) -> Result<(), Status> {
+    pub fn may_report_for(&self, cluster: &str, node: &str) -> Result<(), Status> {
         match self {
             Self::Anyone => Ok(()),
-            Self::Agent(identity) if identity.nodes.iter().any(|own| own == node) => Ok(()),
-            Self::Agent(identity) => Err(Status::permission_denied(format!(
-                "Hello names the node '{node}', but the credentials are those of '{}'; an agent reports for \
-                 its own node only",
-                identity.nodes.join("', '")
-            ))),
+            Self::Agent(identity) => identity.may_report_for(cluster, node),
             Self::Reader(_) => Err(Status::permission_denied("readers cannot report")),
         }
     }

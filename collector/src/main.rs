@@ -26,10 +26,16 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 async fn main() -> ExitCode {
     let args = Args::parse();
     match args.command {
-        Some(Command::DevCerts { out, node, server }) => {
+        Some(Command::DevCerts {
+            out,
+            node,
+            cluster,
+            server,
+        }) => {
             return make_certificates(&dev_certs::Wanted {
                 out,
                 nodes: node,
+                cluster,
                 servers: server,
             });
         }

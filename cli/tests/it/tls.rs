@@ -32,6 +32,7 @@ fn readers_show_a_certificate() {
     let wanted = archtrace_collector::auth::dev_certs::Wanted {
         out: other.path().to_owned(),
         nodes: Vec::new(),
+        cluster: None,
         servers: Vec::new(),
     };
     archtrace_collector::auth::dev_certs::make(&wanted).expect("makes certificates");

@@ -31,7 +31,7 @@ pub struct AuthArgs {
     pub tls_key: Option<PathBuf>,
 
     /// CA of client certificates (PEM). Agents' have O=archtrace:agents and the node's name as CN or as
-    /// DNS name; readers' have O=archtrace:readers. Nothing is revoked: keep them short-lived, or replace
+    /// DNS name, and its cluster as OU if several report here; readers' have O=archtrace:readers. Nothing is revoked: keep them short-lived, or replace
     /// the CA
     #[arg(
         long,
@@ -86,6 +86,16 @@ pub struct AuthArgs {
         requires = "token_jwks"
     )]
     pub token_issuer: Option<String>,
+
+    /// Cluster whose tokens these are: agents that show one have to name it (--cluster), so that no node reports for
+    /// one of another cluster that has its name. Certificates say it by OU
+    #[arg(
+        long,
+        env = "ARCHTRACE_TOKEN_CLUSTER",
+        value_name = "NAME",
+        requires = "token_jwks"
+    )]
+    pub token_cluster: Option<String>,
 
     /// Service account whose tokens may report for their node: any pod may get a token for our audience,
     /// so the account matters. Can be repeated
@@ -163,6 +173,7 @@ impl AuthArgs {
             },
             audience: self.token_audience.clone().unwrap_or_default(),
             issuer: self.token_issuer.clone(),
+            cluster: self.token_cluster.clone(),
             agents: self.agent_subject.clone(),
             readers: self.reader_subject.clone(),
         });

@@ -19,6 +19,15 @@ pub(crate) fn caller(der: &[u8]) -> Result<Caller, String> {
     let organisations = subject.iter_organization().filter_map(|o| o.as_str().ok());
     let organisations: Vec<_> = organisations.collect();
     let is = |organisation| organisations.contains(&organisation);
+    let units = subject.iter_organizational_unit();
+    let mut clusters: Vec<_> = units.filter_map(|unit| unit.as_str().ok()).collect();
+    clusters.dedup();
+    if clusters.len() > 1 {
+        return Err(format!(
+            "it has {} OUs, and OU is the one cluster of its node",
+            clusters.len()
+        ));
+    }
     let common = subject
         .iter_common_name()
         .filter_map(|name| name.as_str().ok());
@@ -48,6 +57,7 @@ pub(crate) fn caller(der: &[u8]) -> Result<Caller, String> {
     let identity = |nodes| {
         Arc::new(Identity {
             name: escape(format!("certificate {}", names[0]).as_bytes()),
+            cluster: clusters.first().map(|&cluster| cluster.to_owned()),
             nodes,
             expires: SystemTime::UNIX_EPOCH + Duration::from_secs(end),
         })
@@ -98,6 +108,29 @@ mod tests {
         check("node-1", &[], &[], Err("neither"));
         check("node-1", &["archtrace:admins"], &[], Err("neither"));
         check("", &[AGENTS], &[], Err("0 names"));
+    }
+
+    #[test]
+    fn a_unit_is_the_cluster() {
+        let cluster = |units: &[&str]| {
+            let mut params = CertificateParams::default();
+            params.distinguished_name = rcgen::DistinguishedName::new();
+            let names = &mut params.distinguished_name;
+            names.push(DnType::CommonName, "node-1");
+            names.push(DnType::OrganizationName, AGENTS);
+            for unit in units {
+                names.push(DnType::OrganizationalUnitName, *unit);
+            }
+            let key = KeyPair::generate().expect("a key");
+            let certificate = params.self_signed(&key).expect("signs");
+            match caller(certificate.der()) {
+                Ok(Caller::Agent(agent)) => Ok(agent.cluster.clone()),
+                Ok(other) => panic!("{other:?}"),
+                Err(error) => Err(error),
+            }
+        };
+        assert_eq!(cluster(&[]), Ok(None));
+        assert_eq!(cluster(&["prod"]), Ok(Some("prod".to_owned())));
     }
 
     proptest! {

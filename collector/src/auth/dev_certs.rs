@@ -23,6 +23,8 @@ pub struct Wanted {
     pub out: PathBuf,
     /// Names of nodes.
     pub nodes: Vec<String>,
+    /// Their cluster, if certificates are to say it.
+    pub cluster: Option<String>,
     /// Names and addresses that the server is reached by, besides `localhost`.
     pub servers: Vec<String>,
 }
@@ -54,9 +56,10 @@ pub fn make(wanted: &Wanted) -> Result<String, DevCertsError> {
     let Wanted {
         out,
         nodes,
+        cluster,
         servers,
     } = wanted;
-    for name in nodes.iter().chain(servers) {
+    for name in nodes.iter().chain(servers).chain(cluster) {
         let fits = |c: char| c.is_ascii_alphanumeric() || ".-:".contains(c);
         if name.is_empty() || name.starts_with('.') || !name.chars().all(fits) {
             return Err(DevCertsError::Name(name.clone()));
@@ -87,7 +90,11 @@ pub fn make(wanted: &Wanted) -> Result<String, DevCertsError> {
         ExtendedKeyUsagePurpose::ServerAuth,
     )?;
     for node in nodes {
-        let node_of = params(node, Some(AGENTS), &[])?;
+        let mut node_of = params(node, Some(AGENTS), &[])?;
+        if let Some(cluster) = cluster {
+            let names = &mut node_of.distinguished_name;
+            names.push(DnType::OrganizationalUnitName, cluster);
+        }
         let name = format!("node-{}", node.replace(':', "_"));
         issue(
             out,
@@ -105,17 +112,18 @@ pub fn make(wanted: &Wanted) -> Result<String, DevCertsError> {
         &issuer,
         ExtendedKeyUsagePurpose::ClientAuth,
     )?;
-    Ok(usage(out, nodes))
+    Ok(usage(out, nodes, cluster.as_deref()))
 }
 
-fn usage(out: &Path, nodes: &[String]) -> String {
+fn usage(out: &Path, nodes: &[String], cluster: Option<&str>) -> String {
     let dir = out.display();
+    let cluster = cluster.map_or_else(String::new, |cluster| format!(" --cluster {cluster}"));
     let agents: String = nodes
         .iter()
         .map(|node| {
             format!(
                 "\nOn node {node}:\n  archtrace-agent --collector https://HOST:50061 --tls-ca {dir}/ca.crt \
-                 --tls-cert {dir}/node-{node}.crt --tls-key {dir}/node-{node}.key\n"
+                 --tls-cert {dir}/node-{node}.crt --tls-key {dir}/node-{node}.key{cluster}\n"
             )
         })
         .collect();

@@ -29,6 +29,7 @@ const MAX_BYTES: usize = 16 << 10;
 pub(super) struct Verifier {
     keys: Arc<Keys>,
     validation: Validation,
+    cluster: Option<String>,
     agents: Vec<String>,
     readers: Vec<String>,
 }
@@ -61,6 +62,7 @@ impl Verifier {
             keys,
             audience,
             issuer,
+            cluster,
             agents,
             readers,
         } = tokens;
@@ -77,6 +79,7 @@ impl Verifier {
         Ok(Self {
             keys: Keys::start(keys, ended).await?,
             validation,
+            cluster,
             agents,
             readers,
         })
@@ -118,6 +121,7 @@ impl Verifier {
         let identity = |nodes| {
             Arc::new(Identity {
                 name,
+                cluster: self.cluster.clone(),
                 nodes,
                 expires,
             })

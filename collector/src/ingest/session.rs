@@ -57,7 +57,7 @@ async fn serve<S: Store>(context: &Context<S>, requests: &mut Inbox) -> Result<(
         }
     };
     let node = hello.node.name.clone();
-    if let Err(status) = context.caller.may_report_for(&node) {
+    if let Err(status) = context.caller.may_report_for(&hello.cluster, &node) {
         let who = format!("{node} by {}", context.caller);
         shared
             .refusals

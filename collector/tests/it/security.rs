@@ -127,6 +127,7 @@ async fn development_certificates_work_and_keys_are_private() {
     let wanted = dev_certs::Wanted {
         out: out.clone(),
         nodes: vec!["node-1".to_owned()],
+        cluster: Some("prod".to_owned()),
         servers: vec!["collector.example".to_owned(), "192.0.2.1".to_owned()],
     };
     let usage = dev_certs::make(&wanted).expect("makes them");
@@ -152,8 +153,17 @@ async fn development_certificates_work_and_keys_are_private() {
     })
     .await;
     let client = |name| Client::new(collector.address, &read("ca.crt"), Some(&of(name)));
-    let report = client("node-node-1").report(&hello("node-1")).await;
+    let mut of_prod = hello("node-1");
+    of_prod.cluster = "prod".to_owned();
+    let report = client("node-node-1").report(&of_prod).await;
     report.expect("a node reports");
+    let report = client("node-node-1").report(&hello("node-1")).await;
+    let elsewhere = report.expect_err("a node of this name in another cluster");
+    assert_eq!(elsewhere.code(), PermissionDenied);
+    assert!(
+        elsewhere.message().contains("a node of 'prod'"),
+        "{elsewhere}"
+    );
     client("reader").status().await.expect("a reader reads");
     let as_client = client("server").report(&hello("node-1")).await;
     as_client.expect_err("a server is no client");

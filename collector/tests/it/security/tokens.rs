@@ -99,6 +99,7 @@ pub(super) fn tokens(keys: Source) -> Tokens {
         keys,
         audience: "archtrace".to_owned(),
         issuer: Some(ISSUER.to_owned()),
+        cluster: None,
         agents: vec![AGENT.to_owned()],
         readers: vec![READER.to_owned()],
     }
@@ -381,4 +382,28 @@ async fn answer(mut stream: tokio_rustls::server::TlsStream<tokio::net::TcpStrea
         format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}");
     stream.write_all(answer.as_bytes()).await.expect("writes");
     stream.shutdown().await.expect("ends");
+}
+
+#[tokio::test]
+async fn tokens_are_of_one_cluster() {
+    let (ca, known) = (Ca::new(), Signer::ec("one"));
+    let files = Files::new(&ca);
+    files.write("jwks", &jwks(&[&known]));
+    let mut options = files.options();
+    options.tokens = Some(Tokens {
+        cluster: Some("prod".to_owned()),
+        ..tokens(Source::File(files.path("jwks")))
+    });
+    let collector = collector(options).await;
+    let mut client = Client::new(collector.address, &ca.pem, None);
+    client.token = Some(known.sign(&claims(&json!({}))));
+    for (cluster, expected) in [
+        ("prod", Ok(())),
+        ("test", Err((PermissionDenied, "a node of 'prod'"))),
+        ("", Err((PermissionDenied, "a node of 'prod'"))),
+    ] {
+        let mut hello = hello("node-1");
+        hello.cluster = cluster.to_owned();
+        expect(cluster, client.report(&hello).await, expected);
+    }
 }

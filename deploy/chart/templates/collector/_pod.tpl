@@ -88,6 +88,9 @@ spec:
         - --token-jwks-bearer=/var/run/secrets/kubernetes.io/serviceaccount/token
         {{- end }}
         - --token-audience={{ .Values.auth.tokens.audience }}
+        {{- with .Values.clusterName }}
+        - --token-cluster={{ . }}
+        {{- end }}
         {{- with .Values.auth.tokens.issuer }}
         - --token-issuer={{ . }}
         {{- end }}

@@ -79,6 +79,7 @@ async fn a_collector_is_known_by_the_certificate() {
     let wanted = dev_certs::Wanted {
         out: clients.clone(),
         nodes: Vec::new(),
+        cluster: None,
         servers: Vec::new(),
     };
     dev_certs::make(&wanted).expect("makes certificates");
