@@ -122,7 +122,7 @@ fn checks(outcomes: &mut Vec<Outcome>) {
         ("documentation", "cargo doc --workspace --no-deps --locked"),
         (
             "unit and property tests",
-            "cargo test --workspace --exclude archtrace-e2e --exclude archtrace-chart --locked",
+            "cargo test --workspace --exclude archtrace-e2e --exclude archtrace-chart --locked --no-fail-fast",
         ),
     ];
     for (title, line) in rows {

@@ -105,12 +105,13 @@ async fn serve<S: Store>(context: &Context<S>, requests: &mut Inbox) -> Result<(
             }
             Ok(Ok(None)) => break Ok(()),
             Ok(Err(status)) => break Err(status),
-            // It has more to say than there is room for, and is not silent.
-            Err(_) if requests.waits_for_room() => continue,
+            // Whatever it waits for, others have waited for its turn to end.
             Err(_) if turn.is_some() => {
                 turn = None;
                 continue;
             }
+            // It has more to say than there is room for, and is not silent.
+            Err(_) if requests.waits_for_room() => continue,
             Err(_) => {
                 break Err(Status::deadline_exceeded(format!(
                     "nothing heard for {MISSED_HEARTBEATS} heartbeats ({silence:?})"
