@@ -38,13 +38,28 @@ pub(crate) enum SensorError {
 impl SensorError {
     /// Whether more privileges would help.
     pub(crate) fn is_privilege(&self) -> bool {
-        matches!(self, Self::Attach(_)) && !nix::unistd::geteuid().is_root()
+        matches!(self, Self::Attach(_)) && !may_load_programs()
     }
 
     /// Whether this kernel is the reason.
     pub(crate) fn is_kernel(&self) -> bool {
         matches!(self, Self::NoBtf { .. } | Self::Offsets(_))
     }
+}
+
+/// Whether this process may load programs of tracing: root in a container need not.
+fn may_load_programs() -> bool {
+    let own = procfs::process::Process::myself().and_then(|own| own.status());
+    // Not readable: then it is not that.
+    own.map_or(true, |status| has_capabilities(status.capeff))
+}
+
+/// `CAP_SYS_ADMIN`, or `CAP_BPF` and `CAP_PERFMON` (`bpf_prog_load` in kernel/bpf/syscall.c; numbers in
+/// include/uapi/linux/capability.h).
+const fn has_capabilities(effective: u64) -> bool {
+    const SYS_ADMIN: u64 = 1 << 21;
+    const PERFMON_AND_BPF: u64 = 1 << 38 | 1 << 39;
+    effective & SYS_ADMIN != 0 || effective & PERFMON_AND_BPF == PERFMON_AND_BPF
 }
 
 /// What watches. Dropping it detaches everything.
@@ -134,4 +149,25 @@ fn in_initial_pid_namespace() -> bool {
 pub(crate) fn describe_registry(preflight: &mut Preflight, registry: &Registry) {
     preflight.handlers = registry.rules().iter().map(Handler::from).collect();
     preflight.binfmt = registry.describe();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_capabilities;
+
+    #[test]
+    fn root_in_a_container_may_not_be_enough() {
+        for (effective, has) in [
+            (0x01ff_ffff_ffff, true),
+            (0x0020_0000, true),
+            (0x00c0_0000_0000, true),
+            (0x0080_0000_0000, false),
+            (0x0040_0000_0000, false),
+            // Docker's default.
+            (0xa804_25fb, false),
+            (0, false),
+        ] {
+            assert_eq!(has_capabilities(effective), has, "{effective:#x}");
+        }
+    }
 }
