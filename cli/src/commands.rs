@@ -45,7 +45,7 @@ pub(crate) async fn run(args: Args, as_plugin: bool) -> Result<ExitCode, Failure
         command,
     } = args;
     if command.asks() && kubernetes.is_wanted(&connection, as_plugin) {
-        let forward = Forward::start(&kubernetes).await?;
+        let forward = Forward::start(&kubernetes, &connection).await?;
         connection.server = Some(forward.url().to_owned());
         return forward.during(dispatch(connection, format, command)).await;
     }

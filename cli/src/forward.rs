@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use self::found::Service;
-use crate::args::Kubernetes;
+use crate::args::{Connection, Kubernetes};
 use crate::failure::Failure;
 
 /// Logging in may take as long: it may be a person who does.
@@ -48,11 +48,14 @@ impl Forward {
     ///
     /// # Errors
     /// If there is no kubectl, no service, or more than one; what kubectl says; or a signal.
-    pub(crate) async fn start(kubernetes: &Kubernetes) -> Result<Self, Failure> {
+    pub(crate) async fn start(
+        kubernetes: &Kubernetes,
+        connection: &Connection,
+    ) -> Result<Self, Failure> {
         // From now on, so that no child is left behind.
         let mut signals = Signals::new()?;
         let (child, url, said) = tokio::select! {
-            started = Self::forward(kubernetes) => started?,
+            started = Self::forward(kubernetes, connection) => started?,
             number = signals.next() => return Err(Failure::Interrupted(number)),
         };
         Ok(Self {
@@ -63,8 +66,26 @@ impl Forward {
         })
     }
 
-    async fn forward(kubernetes: &Kubernetes) -> Result<(Child, String, Said), Failure> {
+    async fn forward(
+        kubernetes: &Kubernetes,
+        connection: &Connection,
+    ) -> Result<(Child, String, Said), Failure> {
         let service = find(kubernetes).await?;
+        let Service {
+            namespace, name, ..
+        } = &service;
+        // Whoever may make a service anywhere may label it so: it is not shown a token, and does not talk people
+        // out of TLS.
+        let anybodys = !service.is_tls && kubernetes.collector_namespace.is_none();
+        if let (true, Some(option)) = (anybodys, connection.secures()) {
+            let what = format!(
+                "{namespace}/{name}, which was found by its labels, has no TLS, and {option} is only for one that \
+                 you trust"
+            );
+            let help = "Say where the collector is with --collector-namespace NAME, or leave that option out.";
+            return Err(cluster(&what, help));
+        }
+        eprintln!("archtrace: the collector is service {name} in namespace {namespace}");
         let mut command = kubectl(kubernetes);
         command.args(["port-forward", "--address=127.0.0.1", "--namespace"]);
         command.arg(&service.namespace);

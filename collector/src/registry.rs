@@ -16,10 +16,10 @@ use arc_swap::ArcSwap;
 use archtrace_facts::registry::{Check, Listing, Reference, Trouble};
 use archtrace_query::{Query, Registry};
 use archtrace_registry::credentials::CredentialsError;
-use archtrace_registry::{Client, Credentials, RootsError, roots};
+use archtrace_registry::{Client, Credentials, RootsError, is_loopback, roots};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -27,14 +27,13 @@ use crate::store::Store;
 use crate::watched::Watched;
 use schedule::Schedule;
 
-/// How often it is looked at what pods ask for.
+/// How often it is looked at what pods ask for, at most.
 const ROUND: Duration = Duration::from_secs(2);
-/// Tags that are asked for at once: what they hold of answers is bounded by this.
+/// Tags that are asked for at once, each of another registry: what they hold of answers is bounded by this.
 const AT_ONCE: usize = 4;
-/// Tags that are begun with in a second, at most: 10,000 tags take half an hour, and no registry notices.
+/// Tags that are begun with in a second, at most: 10,000 tags take half an hour if their registries answer
+/// as fast, and no registry notices.
 const PER_SECOND: u32 = 5;
-/// Tags that are begun with until it is looked again what pods ask for.
-const BATCH: usize = 10;
 /// Bytes of a `config.json`: a Secret of Kubernetes' is no larger.
 const MAX_CONFIG: u64 = 1 << 20;
 
@@ -49,7 +48,7 @@ pub struct Options {
     pub ca: Option<PathBuf>,
     /// Hosts that may be spoken to without TLS, besides loopback.
     pub plaintext: Vec<String>,
-    /// Hosts that are asked, and no others; all if empty.
+    /// Hosts that are asked, and no others; all but loopback if empty.
     pub only: Vec<String>,
 }
 
@@ -200,8 +199,19 @@ impl Checks {
         }
     }
 
-    fn is_asked(&self, reference: &Reference) -> bool {
-        self.only.is_empty() || self.only.contains(&reference.registry)
+    /// Why this registry is not asked, if it is not.
+    fn left_alone(&self, reference: &Reference) -> Option<&'static str> {
+        let host = &reference.registry;
+        if self.only.contains(host) {
+            return None;
+        }
+        if !self.only.is_empty() {
+            return Some("its registry is none of --registry-only");
+        }
+        // What is here is not what a node has under the same name.
+        is_loopback(host).then_some(
+            "loopback is a registry of each node's own, and here another; --registry-only asks it all the same",
+        )
     }
 
     /// It cannot be left half changed, so that a panic elsewhere does not matter here.
@@ -220,8 +230,8 @@ impl Registry for Checks {
                 return Arc::new(Check::without(reference, Trouble::NoReference, why));
             }
         };
-        if !self.is_asked(&parsed) {
-            return not_asked("its registry is none of --registry-only");
+        if let Some(why) = self.left_alone(&parsed) {
+            return not_asked(why);
         }
         let schedule = self.schedule();
         match schedule.check(&parsed) {
@@ -256,12 +266,13 @@ async fn ask_for_ever<S: Store>(checks: Arc<Checks>, query: Query<S>) {
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut asking, mut failing) = (JoinSet::new(), false);
     loop {
+        let begun = Instant::now();
         match query.references().await {
             Ok(references) => {
                 failing = false;
                 let parsed = references.iter().filter_map(|text| text.parse().ok());
                 let deployed: BTreeSet<_> = parsed
-                    .filter(|reference| checks.is_asked(reference))
+                    .filter(|reference| checks.left_alone(reference).is_none())
                     .collect();
                 checks.schedule().take(deployed, Instant::now());
             }
@@ -272,17 +283,24 @@ async fn ask_for_ever<S: Store>(checks: Arc<Checks>, query: Query<S>) {
                 failing = true;
             }
         }
-        let due = checks.schedule().due(Instant::now(), BATCH);
-        for (reference, known) in due {
+        while begun.elapsed() < ROUND {
             pace.tick().await;
             // Nobody closes it.
             let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
                 return;
             };
+            let due = checks.schedule().due(Instant::now());
+            let Some((reference, known)) = due else {
+                continue;
+            };
+            let turn = Turn {
+                checks: Arc::clone(&checks),
+                registry: reference.registry.clone(),
+            };
             let asked = Arc::clone(&checks).ask(reference, known);
             asking.spawn(async move {
                 asked.await;
-                drop(permit);
+                drop((turn, permit));
             });
         }
         while let Some(ended) = asking.try_join_next() {
@@ -291,7 +309,18 @@ async fn ask_for_ever<S: Store>(checks: Arc<Checks>, query: Query<S>) {
                 error!(%error, "asking a registry failed");
             }
         }
-        sleep(ROUND).await;
+    }
+}
+
+/// A registry that is being asked; it may be asked for its next tag when this is dropped, whatever became of it.
+struct Turn {
+    checks: Arc<Checks>,
+    registry: String,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.checks.schedule().over(&self.registry);
     }
 }
 

@@ -18,6 +18,25 @@ pub struct Platform {
 }
 
 impl Platform {
+    /// What an index or a configuration names, in the words that containerd takes these for (its
+    /// `platforms/database.go`, `normalizeArch`): its nodes pull `aarch64` where they need `arm64`. Without an
+    /// operating system it is Linux.
+    #[must_use]
+    pub fn named(os: &str, arch: &str, variant: &str) -> Self {
+        let [os, arch, variant] = [os, arch, variant].map(str::to_ascii_lowercase);
+        let (arch, variant) = match &*arch {
+            "x86_64" | "x86-64" => ("amd64", &*variant),
+            "aarch64" => ("arm64", &*variant),
+            "i386" => ("386", ""),
+            "armhf" => ("arm", "v7"),
+            "armel" => ("arm", "v6"),
+            arch => (arch, &*variant),
+        };
+        let os = if os.is_empty() { "linux" } else { &os };
+        let [os, arch, variant] = [os, arch, variant].map(|word| escape(word.as_bytes()));
+        Self { os, arch, variant }
+    }
+
     /// Linux on this architecture.
     #[must_use]
     pub fn linux(arch: Arch) -> Self {
@@ -107,6 +126,24 @@ mod tests {
             "linux/arm64/",
         ] {
             assert!(text.parse::<Platform>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_words_are_what_containerd_takes_them_for() {
+        for (words, platform, isa) in [
+            (["linux", "aarch64", ""], "linux/arm64", Arch::Arm64),
+            (["", "ARM64", "V8"], "linux/arm64/v8", Arch::Arm64),
+            (["Linux", "x86_64", ""], "linux/amd64", Arch::Amd64),
+            (["linux", "x86-64", "v3"], "linux/amd64/v3", Arch::Amd64),
+            (["linux", "i386", "x"], "linux/386", Arch::I386),
+            (["linux", "armhf", ""], "linux/arm/v7", Arch::Arm),
+            (["linux", "armel", ""], "linux/arm/v6", Arch::Arm),
+            (["linux", "wasm\n", ""], r"linux/wasm\x0a", Arch::Unknown),
+        ] {
+            let [os, arch, variant] = words;
+            let named = Platform::named(os, arch, variant);
+            assert_eq!((&*named.to_string(), named.isa()), (platform, isa));
         }
     }
 

@@ -130,17 +130,12 @@ impl Descriptor {
 impl PlatformText {
     /// `None` if it names no architecture.
     pub(crate) fn platform(&self) -> Option<Platform> {
-        let text = |text: &str| escape(text.as_bytes());
-        let os = if self.os.is_empty() {
-            "linux"
-        } else {
-            &self.os
-        };
-        (!self.architecture.is_empty()).then(|| Platform {
-            os: text(os),
-            arch: text(&self.architecture),
-            variant: text(&self.variant),
-        })
+        let Self {
+            os,
+            architecture,
+            variant,
+        } = self;
+        (!architecture.is_empty()).then(|| Platform::named(os, architecture, variant))
     }
 }
 
@@ -167,7 +162,7 @@ mod tests {
     #[test]
     fn null_is_nothing() {
         let config: Config = parse(
-            br#"{"architecture":"arm64","os":null,"config":{"Entrypoint":null,"Env":["PATH=/bin","A"]},"rootfs":null}"#,
+            br#"{"architecture":"aarch64","os":null,"config":{"Entrypoint":null,"Env":["PATH=/bin","A"]},"rootfs":null}"#,
             "x",
         )
         .expect("a configuration");

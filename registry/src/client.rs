@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256, Sha512};
 use tokio::time::{sleep, timeout};
 
 use crate::credentials::{Credentials, Found};
-use crate::document::{Descriptor, Document, Entry, MANIFESTS, PlatformText, parse};
+use crate::document::{Descriptor, Document, Entry, MANIFESTS, MAX_ENTRIES, PlatformText, parse};
 use crate::error::RegistryError;
 use crate::login::{self, Challenge};
 use crate::transport::{Asked, Options, Reply, Transport, host_of, retry_after};
@@ -30,8 +30,6 @@ const MAX_DEPTH: usize = 3;
 /// Manifests that are asked for, of one reference: only those are of which the index does not say what they
 /// are for.
 const MAX_DOCUMENTS: usize = 20;
-/// Entries of all its indexes: an image and an attestation for each platform, and signatures.
-const MAX_ENTRIES: usize = 1000;
 
 const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 

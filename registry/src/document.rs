@@ -1,11 +1,14 @@
 //! Indexes, manifests and configurations, as JSON (OCI image-spec; Docker's image/spec v2.2). Only what is
 //! asked for is read; `null` stands for nothing in what Go writes.
 
+use std::fmt;
+
 use archtrace_facts::platform::Platform;
 use archtrace_facts::registry::is_digest;
 use archtrace_facts::text::escape;
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, Deserializer};
+use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde_json::error::Category;
 
 /// What may be asked for as a manifest.
 pub(crate) const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, \
@@ -16,9 +19,14 @@ pub(crate) const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, \
 /// Letters of one part of a platform. Go's longest word has ten.
 const MAX_WORD: usize = 64;
 
+/// Entries of all indexes of a reference: an image and an attestation for each platform, and signatures.
+pub(crate) const MAX_ENTRIES: usize = 1000;
+
 /// An index of manifests, or the manifest of one image: which of them is told by what it has.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Document {
+    /// One more than [`MAX_ENTRIES`] at most, which says that there are too many.
+    #[serde(default, deserialize_with = "some_entries")]
     pub(crate) manifests: Option<Vec<Descriptor>>,
     pub(crate) config: Option<Descriptor>,
 }
@@ -59,7 +67,15 @@ pub(crate) enum Entry {
 
 /// Reads JSON.
 pub(crate) fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, String> {
-    serde_json::from_slice(json).map_err(|error| escape(error.to_string().as_bytes()))
+    serde_json::from_slice(json).map_err(|error| {
+        // Its own text holds the value that was not expected, which may be all there is.
+        let what = match error.classify() {
+            Category::Syntax | Category::Io => "no JSON",
+            Category::Eof => "JSON that ends too early",
+            Category::Data => "JSON of another form",
+        };
+        format!("{what} (line {}, column {})", error.line(), error.column())
+    })
 }
 
 impl Descriptor {
@@ -125,9 +141,7 @@ impl PlatformText {
         if architecture.is_empty() {
             return Ok(None);
         }
-        let os = if os.is_empty() { "linux" } else { os };
-        let [os, arch, variant] = [os, architecture, variant].map(|word| escape(word.as_bytes()));
-        Ok(Some(Platform { os, arch, variant }))
+        Ok(Some(Platform::named(os, architecture, variant)))
     }
 }
 
@@ -135,6 +149,43 @@ fn or_nothing<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// An index is not kept beyond the bound: four megabytes of `{"digest":""}` are 300,000 entries.
+fn some_entries<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<Descriptor>>, D::Error> {
+    struct Entries(Vec<Descriptor>);
+
+    impl<'de> Deserialize<'de> for Entries {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_seq(Bounded).map(Self)
+        }
+    }
+
+    Option::deserialize(deserializer).map(|entries| entries.map(|Entries(entries)| entries))
+}
+
+struct Bounded;
+
+impl<'de> Visitor<'de> for Bounded {
+    type Value = Vec<Descriptor>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of manifests")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut entries = Vec::new();
+        while entries.len() <= MAX_ENTRIES {
+            match list.next_element()? {
+                Some(entry) => entries.push(entry),
+                None => return Ok(entries),
+            }
+        }
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(entries)
+    }
 }
 
 #[cfg(test)]
@@ -173,6 +224,10 @@ mod tests {
                 r#""platform": {"os": "a\n", "architecture": "b\\"}"#.to_owned(),
                 image(r"a\x0a", r"b\x5c", ""),
             ),
+            (
+                r#""platform": {"os": "Linux", "architecture": "x86_64"}"#.to_owned(),
+                image("linux", "amd64", ""),
+            ),
             (format!(r#""mediaType": "{index}""#), Ok(Entry::Index)),
             (r#""platform": null"#.to_owned(), Ok(Entry::Untold)),
             (r#""platform": {}"#.to_owned(), Ok(Entry::Untold)),
@@ -200,6 +255,34 @@ mod tests {
             chart.artifact().as_deref(),
             Some("application/vnd.cncf.helm.config.v1+json")
         );
+    }
+
+    #[test]
+    fn hostile_answers_are_not_kept() {
+        for (body, expected) in [
+            (
+                format!("\"{}\"", "\u{1}".repeat(4 << 20)),
+                "no JSON (line 1, column ",
+            ),
+            (
+                format!("\"{}\"", "é".repeat(2 << 20)),
+                "JSON of another form",
+            ),
+            ("x".repeat(4 << 20), "no JSON (line 1, column 1)"),
+            ("{\"config\": ".to_owned(), "JSON that ends too early"),
+        ] {
+            let what = parse::<Document>(body.as_bytes()).expect_err("no document");
+            assert!(what.starts_with(expected) && what.len() < 100, "{what}");
+        }
+        let many = r#"{"digest":""},"#.repeat((4 << 20) / 14);
+        let body = format!(r#"{{"manifests": [{}]}}"#, many.trim_end_matches(','));
+        let document: Document = parse(body.as_bytes()).expect("an index");
+        let entries = document.manifests.map(|entries| entries.len());
+        assert_eq!(entries, Some(MAX_ENTRIES + 1));
+        for body in ["{}", r#"{"manifests": null}"#] {
+            let document: Document = parse(body.as_bytes()).expect(body);
+            assert!(document.manifests.is_none(), "{body}");
+        }
     }
 
     proptest! {

@@ -113,11 +113,27 @@ impl RegistryError {
     }
 }
 
+/// Letters of what is kept for people of each tag: hosts of redirects may have 64 kB.
+const MAX_MESSAGE: usize = 300;
+
 impl From<&RegistryError> for Problem {
     fn from(error: &RegistryError) -> Self {
         Self {
             trouble: error.trouble(),
-            message: error.to_string(),
+            message: error.to_string().chars().take(MAX_MESSAGE).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let error = RegistryError::invalid(&"ж".repeat(64 << 10), "x");
+        let Problem { trouble, message } = (&error).into();
+        assert_eq!(trouble, Trouble::Invalid);
+        assert_eq!(message, "ж".repeat(MAX_MESSAGE));
     }
 }

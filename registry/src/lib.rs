@@ -26,4 +26,4 @@ mod transport;
 pub use client::Client;
 pub use credentials::Credentials;
 pub use error::RegistryError;
-pub use transport::{Options, RootsError, roots};
+pub use transport::{Options, RootsError, is_loopback, roots};

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -251,17 +251,37 @@ pub(crate) fn host_of(uri: &Uri) -> String {
         .to_ascii_lowercase()
 }
 
-/// Whether a host, with a port or without, is this machine.
-pub(crate) fn is_loopback(host: &str) -> bool {
+/// Whether a host, with a port or without, is this machine by its name: what names resolve to is not known here.
+#[must_use]
+pub fn is_loopback(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => host.split(':').next().unwrap_or_default(),
     };
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let address = name.parse().ok().or_else(|| inet_aton(name));
+    let address = address.map(|address: IpAddr| address.to_canonical());
     name == "localhost"
         || name.ends_with(".localhost")
-        || name
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.to_canonical().is_loopback() || address.is_unspecified())
+        || address.is_some_and(|address| address.is_loopback() || address.is_unspecified())
+}
+
+/// The older forms of IPv4 addresses, which resolvers take too: 127.1, 0x7f000001 (inet_aton(3)).
+fn inet_aton(name: &str) -> Option<IpAddr> {
+    let number = |part: &str| match (part.strip_prefix("0x"), part.strip_prefix('0')) {
+        (Some(hex), _) => u32::from_str_radix(hex, 16).ok(),
+        (None, Some(octal)) if !octal.is_empty() => u32::from_str_radix(octal, 8).ok(),
+        _ => part.parse().ok(),
+    };
+    let mut parts = name.split('.').map(number).collect::<Option<Vec<_>>>()?;
+    // The last one has the bytes that are left.
+    let last = parts.pop()?;
+    let mut address = 0_u32;
+    for (part, shift) in parts.iter().zip([24, 16, 8]) {
+        address |= u32::from(u8::try_from(*part).ok()?) << shift;
+    }
+    let room = u32::MAX.checked_shr(8 * u32::try_from(parts.len()).ok()?)?;
+    (last <= room).then(|| IpAddr::from(Ipv4Addr::from_bits(address | last)))
 }
 
 /// What a `Location` means: a whole URL, or a path on the same host.
@@ -359,6 +379,20 @@ mod tests {
             ("localhost.example", false),
             ("128.0.0.1", false),
             ("10.0.0.1:5000", false),
+            ("[::ffff:127.0.0.1]:5000", true),
+            ("[::ffff:0.0.0.0]", true),
+            ("[fd00::1]:5000", false),
+            ("localhost.:5000", true),
+            ("127.1:5000", true),
+            ("0x7f000001", true),
+            ("0177.0.1", true),
+            ("2130706433:5000", true),
+            ("0:5000", true),
+            ("10.1:5000", false),
+            ("127.1.1.1.1", false),
+            ("127.16777216", false),
+            ("0x.1", false),
+            ("", false),
         ] {
             assert_eq!(transport.may_be_plain(host), plain, "{host}");
         }

@@ -59,6 +59,20 @@ impl Connection {
     pub(crate) fn server(&self) -> &str {
         self.server.as_deref().unwrap_or("http://127.0.0.1:50061")
     }
+
+    /// An option that is there, if one is, by which people show who they are or have the collector show it.
+    pub(crate) fn secures(&self) -> Option<&'static str> {
+        let options = [
+            (self.token_file.is_some(), "--token-file"),
+            (self.tls_ca.is_some(), "--tls-ca"),
+            (self.tls_cert.is_some(), "--tls-cert"),
+            (self.tls_key.is_some(), "--tls-key"),
+            (self.tls_server_name.is_some(), "--tls-server-name"),
+        ];
+        options
+            .into_iter()
+            .find_map(|(is, name)| is.then_some(name))
+    }
 }
 
 fn server(text: &str) -> Result<String, String> {

@@ -18,8 +18,8 @@ pub(crate) struct Kubernetes {
     /// Your kubeconfig [default: $KUBECONFIG, or ~/.kube/config]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
-    /// The namespace of the collector, where there are several, or you may not list services of all [default:
-    /// any]
+    /// The namespace of the collector, where there are several, or you may not list services of all, or one
+    /// without TLS is to get your token [default: any]
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) collector_namespace: Option<String>,
 }

@@ -3,7 +3,8 @@
 use serde::Deserialize;
 
 /// How the chart labels the collector's service.
-pub(super) const SELECTOR: &str = "app.kubernetes.io/name=archtrace-collector";
+pub(super) const SELECTOR: &str =
+    "app.kubernetes.io/name=archtrace-collector,app.kubernetes.io/part-of=archtrace";
 
 /// What the chart calls the port that answers questions.
 const PORT: &str = "grpc";
@@ -62,7 +63,7 @@ pub(super) fn only(list: &[u8]) -> Result<Service, (String, &'static str)> {
     let mut services: Vec<_> = list.items.into_iter().filter_map(service).collect();
     let one = services.pop();
     let Some(service) = one else {
-        let what = format!("there is no service with the label {SELECTOR} and a port {PORT}");
+        let what = format!("there is no service with the labels {SELECTOR} and a port {PORT}");
         let help = "Install deploy/chart (helm), choose another cluster with --context, or name the collector \
                     with --server URL.";
         return Err((what, help));

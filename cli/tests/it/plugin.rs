@@ -111,7 +111,13 @@ fn it_finds_the_collector_and_leaves_nothing() {
             output.status.success() && text.contains("n1"),
             "{args:?}: {output:?}"
         );
-        let selector = "app.kubernetes.io/name=archtrace-collector";
+        let selector =
+            "app.kubernetes.io/name=archtrace-collector,app.kubernetes.io/part-of=archtrace";
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            told.contains("service archtrace-collector in namespace ops"),
+            "{told}"
+        );
         assert_eq!(
             asked(dir.path()),
             [
@@ -168,7 +174,7 @@ fn what_is_wrong_is_said_with_what_to_do() {
         (
             none,
             "",
-            &["no service with the label", "deploy/chart", "--context"][..],
+            &["no service with the labels", "deploy/chart", "--context"][..],
         ),
         (
             two.as_str(),
@@ -204,6 +210,40 @@ fn what_is_wrong_is_said_with_what_to_do() {
         for said in said {
             assert!(error.contains(said), "{said}: {error}");
         }
+    }
+}
+
+/// Anybody who may make a service anywhere may label it: by that alone, without TLS, it gets no token.
+#[test]
+fn a_token_is_for_whom_people_named() {
+    let collector = Collector::filled();
+    let get = format!("echo '{SERVICE}'");
+    let kubectl = Kubectl {
+        get: &get,
+        forward: &forwarding(&collector),
+    };
+    for (option, namespace, is_refused) in [
+        ("--token-file", None, true),
+        ("--tls-ca", None, true),
+        ("--tls-server-name", None, true),
+        ("--token-file", Some("ops"), false),
+    ] {
+        let dir = place(&kubectl);
+        let file = dir.path().join("secret");
+        fs::write(&file, "secret").expect("is written");
+        let file = file.to_str().expect("a path");
+        let mut args = vec!["nodes", option, file];
+        args.extend(namespace.map(|_| "--collector-namespace"));
+        args.extend(namespace);
+        let output = run(dir.path(), &args, None);
+        let error = String::from_utf8_lossy(&output.stderr);
+        let words = format!(
+            "ops/archtrace-collector, which was found by its labels, has no TLS, and {option}"
+        );
+        assert_eq!(error.contains(&words), is_refused, "{args:?}: {error}");
+        assert_eq!(output.status.success(), !is_refused, "{args:?}: {error}");
+        let forwards = asked(dir.path()).len() > 1;
+        assert_eq!(forwards, !is_refused, "{args:?}: {error}");
     }
 }
 

@@ -46,7 +46,7 @@ pub struct RegistryArgs {
     )]
     pub registry_ca: Option<PathBuf>,
 
-    /// Registry that may be asked without TLS if it has none, as HOST or HOST:PORT; loopback always may. Can be
+    /// Registry that may be asked without TLS if it has none, as HOST or HOST:PORT; loopback may, where it is asked. Can be
     /// repeated
     #[arg(
         long,
@@ -58,7 +58,7 @@ pub struct RegistryArgs {
     pub registry_plaintext: Vec<String>,
 
     /// Ask only this registry, as HOST or HOST:PORT: else whoever may start a pod chooses whom the collector asks.
-    /// Can be repeated
+    /// Loopback, which is a registry of each node's own, is asked only if it is named so. Can be repeated
     #[arg(
         long,
         env = "ARCHTRACE_REGISTRY_ONLY",

@@ -1,6 +1,6 @@
 //! When each tag is asked for. Knows no clock: whoever calls says what time it is.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,8 @@ pub(super) struct Schedule {
     entries: BTreeMap<Reference, Entry>,
     /// Until when registries are left alone; entries are dropped when that is over.
     paused: HashMap<String, Instant>,
+    /// Those that are being asked, each for one tag: one that does not answer holds up nobody else's.
+    asking: HashSet<String>,
     /// What is said already, of each registry.
     said: BTreeSet<(String, Trouble)>,
     left_out: usize,
@@ -37,6 +39,7 @@ impl Schedule {
             every,
             entries: BTreeMap::new(),
             paused: HashMap::new(),
+            asking: HashSet::new(),
             said: BTreeSet::new(),
             left_out: 0,
         }
@@ -68,24 +71,29 @@ impl Schedule {
         u64::try_from(self.left_out).unwrap_or(u64::MAX)
     }
 
-    /// Up to so many that are to be asked for now, those first that wait longest; and what is known of them.
-    /// One of which nobody tells what became of it is due after the usual time.
-    pub(super) fn due(&mut self, now: Instant, most: usize) -> Vec<(Reference, Option<Listing>)> {
-        let paused = &self.paused;
+    /// The one that is to be asked for now, and what is known of it: of those whose registry is not being asked,
+    /// the one that waits longest. No other of its registry is until [`Schedule::over`]. One of which nobody
+    /// tells what became of it is due after the usual time.
+    pub(super) fn due(&mut self, now: Instant) -> Option<(Reference, Option<Listing>)> {
+        let (paused, asking) = (&self.paused, &self.asking);
         let is_due = |(reference, entry): &(&Reference, &mut Entry)| {
             let until = paused.get(&reference.registry);
-            entry.due <= now && until.is_none_or(|until| *until <= now)
+            entry.due <= now
+                && until.is_none_or(|until| *until <= now)
+                && !asking.contains(&reference.registry)
         };
-        let mut due: Vec<_> = self.entries.iter_mut().filter(is_due).collect();
-        due.sort_by_key(|(_, entry)| entry.due);
-        due.truncate(most);
-        let due = due.into_iter().map(|(reference, entry)| {
-            entry.due = now + self.every;
-            let told = entry.check.as_ref().map(|check| &check.told);
-            let known = told.and_then(|told| told.as_ref().ok());
-            (reference.clone(), known.cloned())
-        });
-        due.collect()
+        let due = self.entries.iter_mut().filter(is_due);
+        let (reference, entry) = due.min_by_key(|(_, entry)| entry.due)?;
+        entry.due = now + self.every;
+        self.asking.insert(reference.registry.clone());
+        let told = entry.check.as_ref().map(|check| &check.told);
+        let known = told.and_then(|told| told.as_ref().ok());
+        Some((reference.clone(), known.cloned()))
+    }
+
+    /// This registry is not being asked any more.
+    pub(super) fn over(&mut self, registry: &str) {
+        self.asking.remove(registry);
     }
 
     /// Takes in what was told of one; whether it is a trouble that was not said yet of its registry. It is due
@@ -165,8 +173,12 @@ mod tests {
     }
 
     fn due(schedule: &mut Schedule, now: Instant) -> Vec<String> {
-        let due = schedule.due(now, 100).into_iter();
-        due.map(|(reference, _)| reference.to_string()).collect()
+        let mut due = Vec::new();
+        while let Some((reference, _)) = schedule.due(now) {
+            schedule.over(&reference.registry);
+            due.push(reference.to_string());
+        }
+        due
     }
 
     fn listing() -> Check {
@@ -185,18 +197,20 @@ mod tests {
     fn each_is_asked_for_once_in_an_interval() {
         let (mut schedule, now) = (Schedule::new(EVERY), Instant::now());
         schedule.take(set(&["a.example/x:1", "b.example/y:1"]), now);
-        assert_eq!(schedule.due(now, 1).len(), 1);
-        assert_eq!(due(&mut schedule, now), ["b.example/y:1"]);
         let one = reference("a.example/x:1");
+        assert_eq!(schedule.due(now), Some((one.clone(), None)));
+        assert_eq!(due(&mut schedule, now), ["b.example/y:1"]);
+        schedule.over("a.example");
         assert!(schedule.has(&one) && schedule.check(&one).is_none());
         schedule.told(&one, &listing(), None, now, 0.0);
         assert_eq!(schedule.check(&one).as_deref(), Some(&listing()));
         // Looking again at what is deployed changes nothing.
         schedule.take(set(&["a.example/x:1", "b.example/y:1"]), now);
         assert!(due(&mut schedule, now + EVERY.mul_f64(0.89)).is_empty());
-        let again = schedule.due(now + EVERY.mul_f64(0.91), 100);
+        let again = schedule.due(now + EVERY.mul_f64(0.91));
         let known = listing().told.ok();
-        assert_eq!(again, [(one.clone(), known)]);
+        assert_eq!(again, Some((one.clone(), known)));
+        schedule.over("a.example");
         // The one that nobody told of, and the one that is told to be late.
         schedule.told(&one, &listing(), None, now, 1.0);
         assert_eq!(
@@ -212,8 +226,9 @@ mod tests {
         let (mut schedule, now) = (Schedule::new(EVERY), Instant::now());
         let all = ["a.example/x:1", "a.example/x:2", "b.example/y:1"];
         schedule.take(set(&all), now);
-        assert_eq!(schedule.due(now, 1).len(), 1);
         let one = reference("a.example/x:1");
+        assert_eq!(schedule.due(now), Some((one.clone(), None)));
+        schedule.over("a.example");
         let check = |trouble| Check::without("a.example/x:1", trouble, "");
         assert!(schedule.told(&one, &check(Trouble::Unreachable), None, now, 0.5));
         assert!(!schedule.told(&one, &check(Trouble::Unreachable), None, now, 0.5));
@@ -248,6 +263,26 @@ mod tests {
         // It is said again after it went well.
         schedule.told(&one, &listing(), None, now, 0.0);
         assert!(schedule.told(&one, &check(Trouble::Unreachable), None, now, 0.5));
+    }
+
+    #[test]
+    fn each_registry_is_asked_for_one_at_once() {
+        let (mut schedule, now) = (Schedule::new(EVERY), Instant::now());
+        let slow = (0..9).map(|i| reference(&format!("a.example/x:{i}")));
+        schedule.take(slow.chain([reference("b.example/y:1")]).collect(), now);
+        let mut next = || {
+            schedule
+                .due(now)
+                .map(|(reference, _)| reference.to_string())
+        };
+        assert_eq!(next().as_deref(), Some("a.example/x:0"));
+        // It may take as long as it likes.
+        assert_eq!(next().as_deref(), Some("b.example/y:1"));
+        assert_eq!(next(), None);
+        schedule.over("a.example");
+        let next = schedule.due(now).map(|(reference, _)| reference);
+        assert_eq!(next, Some(reference("a.example/x:1")));
+        assert_eq!(schedule.due(now), None);
     }
 
     #[test]

@@ -118,7 +118,11 @@ fn answers_are_bounded_and_have_to_make_sense() {
     let odd = json!({ "config": { "digest": "sha256:../../etc/passwd" } }).to_string();
     for (body, part) in [
         (large(), "more than 4 MiB"),
-        ("no JSON".to_owned(), "expected"),
+        ("no JSON".to_owned(), "no JSON (line 1, column 2)"),
+        (
+            format!("\"{}\"", "y".repeat(3 << 20)),
+            "JSON of another form",
+        ),
         ("{}".to_owned(), "neither an index nor a manifest"),
         (odd, "a digest in a manifest is none by sha256"),
         (

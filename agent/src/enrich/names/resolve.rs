@@ -7,6 +7,7 @@ use std::time::Duration;
 use archtrace_cri::{Client, Container, CriError, Exit, Sandbox, State};
 use archtrace_facts::arch::Arch;
 use archtrace_facts::identity::LastExit;
+use archtrace_facts::platform::Platform;
 use tokio::time::Instant;
 
 use super::Image;
@@ -306,11 +307,12 @@ fn last_exit(exit: &Exit) -> LastExit {
 
 fn image(told: archtrace_cri::Image) -> Image {
     let config = told.config.unwrap_or_default();
+    let platform = Platform::named(&config.os, &config.architecture, &config.variant);
     let names = told.tags.iter().chain(&told.digests);
     Image {
         id: short(&told.id),
         names: names.take(MAX_NAMES).map(|name| short(name)).collect(),
-        arch: config.architecture.parse().ok(),
+        arch: platform.arch.parse().ok(),
         os: short(&config.os),
         variant: short(&config.variant),
         // These are looked up, and so stay as they are.
