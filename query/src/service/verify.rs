@@ -171,7 +171,7 @@ impl<S: Read> Watching<S> {
     async fn report(&mut self, which: Ask) -> Result<Report, Status> {
         let query = &self.query;
         self.deaths
-            .read(query, &self.wanted, self.since, which)
+            .read(query, &self.wanted, self.facts.iter(), self.since, which)
             .await?;
         self.nodes
             .ask(query, self.facts.iter(), self.since, which)
