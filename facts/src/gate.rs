@@ -73,7 +73,7 @@ words! {
         BlindNode = "blind_node",
         /// A node's agent lost records while it was watched.
         LostRecords = "lost_records",
-        /// Whoever told the facts is away.
+        /// Whoever told the facts is away, or was meanwhile.
         Away = "away",
     }
 }
@@ -144,6 +144,15 @@ impl Report {
             self.verdict = Verdict::Unknown;
         }
         self
+    }
+
+    /// The same, if nobody saw for a while which pods came and went.
+    #[must_use]
+    pub fn unwatched(self, why: &str) -> Self {
+        self.doubted(Doubt {
+            kind: DoubtKind::Away,
+            what: format!("pods that came and went meanwhile are not known: {why}"),
+        })
     }
 
     /// The same with at most `most` of each list; the rest is counted.
