@@ -96,7 +96,8 @@ pub(crate) fn agents(answer: &Answer<Agents>, output: Output, history: bool) -> 
     let Answer { told, coverage } = answer;
     match output {
         Output::Json => {
-            let rows = told.rows.iter().map(json::agent);
+            let rows = told.rows.iter();
+            let rows = rows.map(|row| json::agent(row, &told.without_nodes));
             lines(rows.map(|row| json::Covered::new(row, coverage)))
         }
         Output::Wide => table::agents_wide(told, history),

@@ -73,7 +73,7 @@ words! {
         BlindNode = "blind_node",
         /// A node's agent lost records while it was watched.
         LostRecords = "lost_records",
-        /// Whoever told the facts is away.
+        /// Whoever told the facts is away, or was meanwhile.
         Away = "away",
     }
 }
@@ -92,7 +92,7 @@ pub struct Doubt {
 pub struct Watched<'a> {
     /// As the collector knows it.
     pub status: &'a NodeStatus,
-    /// Of those stages in which a fact gets lost: see [`hides_facts`].
+    /// Of those stages in which a fact or a death gets lost: see [`hides`].
     pub lost: u64,
 }
 
@@ -146,6 +146,15 @@ impl Report {
         self
     }
 
+    /// The same, if nobody saw for a while which pods came and went.
+    #[must_use]
+    pub fn unwatched(self, why: &str) -> Self {
+        self.doubted(Doubt {
+            kind: DoubtKind::Away,
+            what: format!("pods that came and went meanwhile are not known: {why}"),
+        })
+    }
+
     /// The same with at most `most` of each list; the rest is counted.
     #[must_use]
     pub fn listed(mut self, most: usize) -> Self {
@@ -163,7 +172,7 @@ fn cut<T>(list: &mut Vec<T>, more: &mut u64, most: usize) {
 }
 
 /// A pod: cluster, namespace, name and UID.
-type Name<'a> = (&'a str, &'a str, &'a str, &'a str);
+pub type Name<'a> = (&'a str, &'a str, &'a str, &'a str);
 
 /// What was seen of a pod.
 #[derive(Debug)]
@@ -283,10 +292,11 @@ pub fn is_death(event: &NodeEvent) -> bool {
         && (what.instruction.is_none() || finding::of_event(what).is_some())
 }
 
-/// Whether what is lost at this stage may have been a fact: a name that is missing, a count that went
-/// to another binary, or a time without an agent.
+/// Whether what is lost at this stage may have been a fact, or a death of an illegal instruction, of which
+/// only events tell: a name that is missing, a count that went to another binary, an event that was dropped
+/// or thrown away, or a time without an agent.
 #[must_use]
-pub fn hides_facts(stage: &str) -> bool {
+pub fn hides(stage: &str) -> bool {
     use crate::fact::Stage;
     stage.parse().is_ok_and(|stage| match stage {
         Stage::KernelMap
@@ -295,8 +305,11 @@ pub fn hides_facts(stage: &str) -> bool {
         | Stage::ProgramMissed
         | Stage::FactTable
         | Stage::AgentDown
-        | Stage::Attribution => true,
-        Stage::TaskMap | Stage::EventQueue | Stage::Spool | Stage::Inspection => false,
+        | Stage::Attribution
+        | Stage::EventQueue
+        | Stage::Spool => true,
+        // Less is known then of what is told all the same.
+        Stage::TaskMap | Stage::Inspection => false,
     })
 }
 
@@ -326,7 +339,9 @@ impl<'a> Pod<'a> {
 /// What the container of a pod's sandbox is called ([`Identity::container`]).
 const SANDBOX: &str = "pause";
 
-fn name<'a>(cluster: &'a str, identity: &'a Identity) -> Name<'a> {
+/// Which pod it is, as far as the identity tells.
+#[must_use]
+pub fn name<'a>(cluster: &'a str, identity: &'a Identity) -> Name<'a> {
     let Identity {
         namespace,
         pod,

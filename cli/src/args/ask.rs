@@ -183,7 +183,8 @@ out unless --status asks for it; wide and JSON do not. Each agent on each node i
 Exit codes:
   0  all that was asked for is NATIVE or WAIVED, whatever --status leaves out
   5  something is UNCERTIFIED, MISSING, EMULATED or FAILING
-  6  nothing of that, but something is STALE or UNKNOWN, or there is nothing to tell of
+  6  nothing of that, but something is STALE or UNKNOWN, or there is nothing to tell of; or of the nodes
+     that the policy has for an agent none is known (a wrong name of a cluster, or none has come yet)
   1 to 4 as in archtrace --help; 1 also if the collector has no policy")]
 pub(crate) struct CoverageArgs {
     /// Only these agents, by their names in the policy

@@ -34,8 +34,9 @@ Exit codes:
   2    something is not native: emulated, refused by the kernel, 32-bit, or on a node of another
        architecture; or it died of an illegal instruction, while it was watched, or in the day before
        that if the pod is still there
-  3    it cannot be known: too few pods, a node that does not report or whose agent does not see all,
-       a pod in a sandbox of its own (gVisor, Kata), or the collector is away
+  3    it cannot be known: too few pods, a node that does not report or whose agent does not see all or
+       lost records meanwhile (one may have told of an illegal instruction), a pod in a sandbox of its
+       own (gVisor, Kata), or the collector is away, or was for more than 2 minutes
   4    the collector does not let you ask
   130  interrupted
   Nodes without such pods that do not report leave open whether there are more: 3, unless

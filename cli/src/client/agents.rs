@@ -1,6 +1,7 @@
 //! How it is with mandated agents.
 
 use archtrace_facts::coverage::{InForce, Row, Total};
+use archtrace_facts::text::escape;
 use archtrace_proto::convert::decode_totals;
 use archtrace_proto::v1;
 
@@ -18,6 +19,8 @@ pub(crate) struct Agents {
     /// Over all that is asked for, whatever its status.
     pub(crate) totals: Vec<Total>,
     pub(crate) policy: InForce,
+    /// Of whose nodes none is known.
+    pub(crate) without_nodes: Vec<String>,
 }
 
 impl Client {
@@ -50,10 +53,12 @@ impl Client {
             if page.next_page_token.is_empty() {
                 let totals = decode_totals(page.totals).map_err(|reason| self.unknown(reason))?;
                 let policy = self.read(page.policy.unwrap_or_default())?;
+                let names = page.agents_without_nodes.iter();
                 let told = Agents {
                     rows,
                     totals,
                     policy,
+                    without_nodes: names.map(|name| escape(name.as_bytes())).collect(),
                 };
                 let coverage = self.coverage(page.coverage)?;
                 return Ok(Answer { told, coverage });

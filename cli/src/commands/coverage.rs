@@ -38,6 +38,14 @@ pub(super) async fn coverage(
             agents.policy.problem
         );
     }
+    if !agents.without_nodes.is_empty() {
+        eprintln!(
+            "warning: no node that is known is one of those that {} has for {}: their names or clusters are wrong, \
+             or none has come yet",
+            agents.policy.source,
+            agents.without_nodes.join(", ")
+        );
+    }
     if agents.totals.is_empty() {
         eprintln!(
             "none of the {} agent(s) of {} has to run on such a node, or none is called so",
@@ -49,7 +57,12 @@ pub(super) async fn coverage(
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {}
         printed => printed?,
     }
-    Ok(match Outcome::of(&agents.totals) {
+    let without = match &*agents.without_nodes {
+        [] => Outcome::Fine,
+        // Nobody can tell how it is with them.
+        _ => Outcome::NotKnown,
+    };
+    Ok(match Outcome::of(&agents.totals).max(without) {
         Outcome::Fine => ExitCode::SUCCESS,
         Outcome::Violated => VIOLATED.into(),
         Outcome::NotKnown => NOT_KNOWN.into(),

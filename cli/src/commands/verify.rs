@@ -3,7 +3,7 @@
 mod progress;
 
 use std::process::ExitCode;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use archtrace_facts::fleet::Coverage;
 use archtrace_facts::gate::{self, Doubt, DoubtKind, Known, Question, Verdict, Verified};
@@ -17,6 +17,10 @@ use crate::args::{Connection, Output, VerifyArgs};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::show;
+
+/// For how long nobody may watch, until it is not known which pods came and went: a collector that is
+/// replaced is back before, and a pod takes about as long to be pulled, to run and to go.
+const GAP: Duration = Duration::from_secs(120);
 
 /// Watches, prints what is known in the end, and says it by the exit code.
 pub(super) async fn verify(
@@ -62,6 +66,9 @@ async fn watch(connection: &Connection, question: &Question) -> Result<Verified,
     let latest = until + connection.timeout;
     let mut watch = Watch {
         last: None,
+        told: None,
+        gap: Duration::ZERO,
+        away: None,
         progress: Progress::new(until),
     };
     let mut resume = Resume::new();
@@ -91,6 +98,12 @@ async fn watch(connection: &Connection, question: &Question) -> Result<Verified,
 struct Watch {
     /// What was told last, on whichever stream.
     last: Option<Verified>,
+    /// When that was.
+    told: Option<Instant>,
+    /// For how long at most nobody watched, since something was told first.
+    gap: Duration,
+    /// What a stream before this one did not see.
+    away: Option<Doubt>,
     progress: Progress,
 }
 
@@ -106,13 +119,40 @@ impl Watch {
         let mut updates = client.verify(question).await?;
         resume.works();
         while let Some(told) = updates.next().await? {
+            self.hear(Instant::now());
             if told.ended {
-                return Ok(Some(told));
+                return Ok(Some(self.gapless(told)));
             }
             self.progress.tell(&told.report);
+            let mut doubts = told.report.doubts.iter();
+            let away = doubts.find(|doubt| doubt.kind == DoubtKind::Away);
+            self.away = away.cloned().or(self.away.take());
             self.last = Some(told);
         }
         Ok(None)
+    }
+
+    /// Something was told: whatever is told less often than every ten seconds was not watched meanwhile.
+    fn hear(&mut self, now: Instant) {
+        let before = self.told.replace(now).unwrap_or(now);
+        self.gap = self.gap.max(now.saturating_duration_since(before));
+    }
+
+    /// The same answer, unless nobody watched for too long.
+    fn gapless(&self, mut told: Verified) -> Verified {
+        if let Some(away) = &self.away
+            && !told.report.doubts.contains(away)
+        {
+            told.report = told.report.doubted(away.clone());
+        }
+        if self.gap <= GAP {
+            return told;
+        }
+        let why = format!("nobody told the facts for {} seconds", self.gap.as_secs());
+        Verified {
+            report: told.report.unwatched(&why),
+            ..told
+        }
     }
 
     /// The time is over, and nobody tells what is there.
@@ -142,6 +182,58 @@ impl Watch {
             report: last.report.doubted(doubt),
             watched: began.elapsed(),
             ..last
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use archtrace_facts::gate::Report;
+
+    fn native() -> Verified {
+        Verified {
+            report: Report {
+                verdict: Verdict::Native,
+                pods: 1,
+                native_pods: 1,
+                not_native: Vec::new(),
+                more_not_native: 0,
+                died: Vec::new(),
+                more_died: 0,
+                doubts: Vec::new(),
+                more_doubts: 0,
+            },
+            coverage: Coverage::default(),
+            since: SystemTime::UNIX_EPOCH,
+            watched: Duration::ZERO,
+            ended: true,
+        }
+    }
+
+    #[test]
+    fn what_nobody_watched_leaves_it_open() {
+        for (heard, verdict) in [
+            (&[0][..], Verdict::Native),
+            // A collector that was replaced.
+            (&[0, 10, 70, 80], Verdict::Native),
+            (&[0, 10, 131, 140], Verdict::Unknown),
+            // That it took long to begin hides nothing that began with it.
+            (&[900, 910], Verdict::Native),
+        ] {
+            let began = Instant::now();
+            let mut watch = Watch {
+                last: None,
+                told: None,
+                gap: Duration::ZERO,
+                away: None,
+                progress: Progress::new(began),
+            };
+            for seconds in heard {
+                watch.hear(began + Duration::from_secs(*seconds));
+            }
+            let told = watch.gapless(native());
+            assert_eq!(told.report.verdict, verdict, "{heard:?}");
         }
     }
 }

@@ -218,6 +218,35 @@ fn exit_codes_say_how_it_is() {
 }
 
 #[test]
+fn an_agent_whose_nodes_are_none_is_not_fine() {
+    let policy = "
+agents:
+- name: native
+  match: {labels: {app: a*}, executable: /bin/true}
+- name: elsewhere
+  match: {executable: /opt/edr}
+  nodes: {archs: [amd64], clusters: [prod-eu-wset]}
+";
+    let collector = Collector::new(Setup {
+        policy: Some(policy),
+        ..Setup::default()
+    });
+    let (_, said) = told(&collector, &[], 6);
+    assert!(said.contains("policy.yaml has for elsewhere: "), "{said}");
+    let rows = objects(&collector, &[], 6);
+    assert_eq!(statuses(&rows), [("native", "NATIVE")]);
+    assert_eq!(
+        rows[0]["agents_without_nodes"],
+        serde_json::json!(["elsewhere"])
+    );
+    // Nobody asks for it, or it has not to run there.
+    let (_, said) = told(&collector, &["--agent", "native"], 0);
+    assert_eq!(said, "");
+    let (_, said) = told(&collector, &["--arch", "arm64"], 6);
+    assert!(!said.contains("elsewhere"), "{said}");
+}
+
+#[test]
 fn what_may_be_in_a_sandbox_is_unknown() {
     let collector = collector();
     collector.report(&Node {

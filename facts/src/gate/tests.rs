@@ -357,3 +357,15 @@ fn nodes_can_hide_something() {
         assert_eq!(report.verdict, Verdict::Native, "{report:?}");
     }
 }
+
+#[test]
+fn only_what_tells_less_of_what_is_told_hides_nothing() {
+    use crate::fact::Stage;
+    let hiding: Vec<_> = Stage::ALL
+        .iter()
+        .filter(|stage| !hides(stage.as_str()))
+        .collect();
+    // A SIGILL is an event and nothing else: one may be among those that waited too long.
+    assert_eq!(hiding, [&Stage::TaskMap, &Stage::Inspection]);
+    assert!(!hides("of a newer agent"));
+}

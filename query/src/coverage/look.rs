@@ -47,7 +47,7 @@ impl<'a> On<'a> {
     }
 
     /// Whether it is one of these.
-    fn is_of(&self, nodes: &Nodes) -> bool {
+    pub(crate) fn is_of(&self, nodes: &Nodes) -> bool {
         // A list of nodes need not say which cluster they are of.
         let is_known = self.node.is_some() || !self.cluster.is_empty();
         nodes.has(is_known.then_some(self.cluster), self.name, self.arch())

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use archtrace_facts::arch::Arch;
 use archtrace_facts::fact::EventKind;
 use archtrace_facts::fleet::NodeEvent;
+use archtrace_facts::gate::is_death;
 use archtrace_facts::identity::of_cgroup;
 use archtrace_facts::matrix::Images;
 use archtrace_facts::select::{Filter, Selection};
@@ -99,7 +100,7 @@ impl Recent {
 }
 
 impl Recent {
-    /// Events that show findings, the newest first.
+    /// Events that show findings, and all deaths of an illegal instruction; the newest first.
     pub(crate) fn events(&self) -> impl Iterator<Item = &NodeEvent> {
         self.events.iter().map(AsRef::as_ref)
     }
@@ -243,7 +244,9 @@ async fn read_events<S: Read>(
         };
         let events = store.events(query).await?.into_iter();
         let events = events.map(|(_, event)| event);
-        let events = events.filter(|event| evidence::id_of_event(event).is_some());
+        // A death whose instruction nobody could look at is no finding, but a death all the same.
+        let events =
+            events.filter(|event| evidence::id_of_event(event).is_some() || is_death(event));
         found.extend(events.map(Arc::new));
     }
     Ok(found)

@@ -71,6 +71,8 @@ pub(super) async fn beside<S: Read>(
 struct Found {
     /// Agents that have to run on some node of the instruction sets that were asked for.
     agents: Vec<String>,
+    /// Of those that were asked for the ones of whose nodes none is known.
+    without_nodes: Vec<String>,
     rows: Vec<Row>,
     totals: Vec<Total>,
     policy: InForce,
@@ -118,6 +120,7 @@ pub(super) async fn get<S: Read>(
         coverage: query.live.coverage().await?,
         totals: found.totals.iter().map(Into::into).collect(),
         policy: Some((&policy).into()),
+        agents_without_nodes: found.without_nodes,
     })
 }
 
@@ -237,6 +240,23 @@ fn find<S: Read>(shared: &Shared<S>, beside: &Beside, wanted: &Wanted) -> Result
         }
     }
     drop(judged);
+    let archs = &wanted.nodes.archs;
+    let may_run = |agent: &&Agent| {
+        let of_agent = &agent.nodes.archs;
+        let meets = |arch: &Arch| of_agent.is_empty() || of_agent.contains(arch);
+        archs.is_empty() || archs.iter().any(meets)
+    };
+    let without = look.agents().iter().zip(&of_agents).enumerate();
+    let without = without.filter(|(i, (agent, (totals, _)))| {
+        is_wanted(*i) && may_run(agent) && totals.iter().all(|nodes| *nodes == 0)
+    });
+    let mut without: Vec<_> = without.map(|(_, (agent, _))| agent).collect();
+    if !without.is_empty() {
+        let all = look.nodes(&Nodes::default());
+        without.retain(|agent| !all.iter().any(|on| on.is_of(&agent.nodes)));
+    }
+    let mut without_nodes: Vec<_> = without.iter().map(|agent| agent.name.clone()).collect();
+    without_nodes.sort_unstable();
     let mut by_name: Vec<_> = look.agents().iter().zip(of_agents).enumerate().collect();
     by_name.sort_by_key(|(_, (agent, _))| &agent.name);
     let (mut rows, mut sums) = (Vec::new(), Vec::new());
@@ -265,15 +285,10 @@ fn find<S: Read>(shared: &Shared<S>, beside: &Beside, wanted: &Wanted) -> Result
             }
         }
     }
-    let archs = &wanted.nodes.archs;
-    let may_run = |agent: &&Agent| {
-        let of_agent = &agent.nodes.archs;
-        let meets = |arch: &Arch| of_agent.is_empty() || of_agent.contains(arch);
-        archs.is_empty() || archs.iter().any(meets)
-    };
     let agents = look.agents().iter().filter(may_run);
     Ok(Found {
         agents: agents.map(|agent| agent.name.clone()).collect(),
+        without_nodes,
         rows,
         totals: sums,
         policy: look.ledger.mandated.in_force.clone(),

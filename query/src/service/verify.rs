@@ -61,6 +61,7 @@ pub(super) fn verify<S: Read>(
         until: Instant::now() + duration,
         facts: HeldFacts::new(&query.held),
         is_whole: false,
+        begun: 0,
         may_be_bad: false,
         coverage: None,
         nodes: Nodes::default(),
@@ -92,6 +93,8 @@ struct Watching<S> {
     facts: HeldFacts,
     /// All facts were told.
     is_whole: bool,
+    /// How often it was begun to tell all facts.
+    begun: u64,
     /// Something was told that is not native.
     may_be_bad: bool,
     coverage: Option<Coverage>,
@@ -144,6 +147,7 @@ impl<S: Read> Watching<S> {
             FactUpdate::SnapshotBegin(_) => {
                 self.facts.clear();
                 self.is_whole = false;
+                self.begun = self.begun.saturating_add(1);
             }
             FactUpdate::SnapshotEnd(_) => self.is_whole = true,
             FactUpdate::Coverage(coverage) => self.coverage = Some(coverage),
@@ -171,7 +175,7 @@ impl<S: Read> Watching<S> {
     async fn report(&mut self, which: Ask) -> Result<Report, Status> {
         let query = &self.query;
         self.deaths
-            .read(query, &self.wanted, self.since, which)
+            .read(query, &self.wanted, self.facts.iter(), self.since, which)
             .await?;
         self.nodes
             .ask(query, self.facts.iter(), self.since, which)
@@ -184,6 +188,13 @@ impl<S: Read> Watching<S> {
             coverage: &coverage,
         };
         let report = gate::decide(&self.wanted, self.facts.iter(), known);
+        let report = if self.begun > 1 {
+            report.unwatched(
+                "changes came faster than they could be followed, and all was read again",
+            )
+        } else {
+            report
+        };
         Ok(report.listed(Report::LISTED))
     }
 

@@ -182,16 +182,75 @@ async fn what_died_before_counts_for_who_goes_on_and_who_is_still_there() {
         ("gone", Some(minutes(10)), "not_native"),
         ("a", None, "not_native"),
     ] {
-        let (store, node) = one_pod();
-        store.tell(node, death(minutes(5)), pod(pod_of));
-        let request = v1::VerifyPodsRequest {
-            since: since.map(Into::into),
-            ..for_seconds(0)
+        let died = death(minutes(5));
+        // An agent that could not look at the instruction tells of the death all the same.
+        let unread = Event {
+            instruction: None,
+            ..died.clone()
         };
-        let mut answers = ask(&store, Request::new(request)).await.expect("a stream");
-        let told = answer(&mut answers).await;
-        assert_eq!(told.verdict, verdict, "{pod_of} {since:?}: {told:?}");
+        for death in [died, unread] {
+            let (store, node) = one_pod();
+            store.tell(node, death, pod(pod_of));
+            let request = v1::VerifyPodsRequest {
+                since: since.map(Into::into),
+                ..for_seconds(0)
+            };
+            let mut answers = ask(&store, Request::new(request)).await.expect("a stream");
+            let told = answer(&mut answers).await;
+            assert_eq!(told.verdict, verdict, "{pod_of} {since:?}: {told:?}");
+        }
     }
+}
+
+/// More than are told of.
+const MANY: usize = 1100;
+
+#[tokio::test]
+async fn a_loop_before_the_watch_hides_no_death_during_it() {
+    let (store, node) = one_pod();
+    let day = SystemTime::now() - Duration::from_secs(20 * 3600);
+    for _ in 0..MANY {
+        store.tell(node, death(day), pod("gone"));
+    }
+    let mut answers = ask(&store, Request::new(for_seconds(6)))
+        .await
+        .expect("a stream");
+    let first = next(&mut answers).await.expect("no error");
+    assert_eq!((&*first.verdict, first.ended), ("native", false));
+    store.tell(node, death(SystemTime::now()), pod("a"));
+    let told = answer(&mut answers).await;
+    assert_eq!((&*told.verdict, told.died.len()), ("not_native", 1));
+    // Of one that is still there, too, each pod's last says enough.
+    for _ in 0..MANY {
+        store.tell(node, death(day), pod("a"));
+    }
+    let mut answers = ask(&store, Request::new(for_seconds(0)))
+        .await
+        .expect("a stream");
+    let told = answer(&mut answers).await;
+    assert_eq!((told.died.len(), told.more_died), (1, 0));
+}
+
+#[tokio::test]
+async fn deaths_of_nobody_knows_whom_hide_no_other() {
+    let (store, node) = one_pod();
+    let minutes = |minutes: u64| SystemTime::now() - Duration::from_secs(minutes * 60);
+    let unnamed = Identity {
+        pod_uid: "of nobody knows whom".to_owned(),
+        ..Identity::default()
+    };
+    store.tell(node, death(minutes(5)), pod("a"));
+    for _ in 0..MANY {
+        store.tell(node, death(minutes(1)), unnamed.clone());
+    }
+    let request = v1::VerifyPodsRequest {
+        since: Some(minutes(10).into()),
+        expected_pods: 1,
+        ..for_seconds(0)
+    };
+    let mut answers = ask(&store, Request::new(request)).await.expect("a stream");
+    let told = answer(&mut answers).await;
+    assert_eq!((&*told.verdict, told.died.len()), ("not_native", 1));
 }
 
 #[tokio::test]

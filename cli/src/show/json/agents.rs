@@ -24,6 +24,8 @@ pub(crate) struct Agent<'a> {
     image: &'a str,
     seen: Option<String>,
     past: Vec<Before>,
+    /// Others, of whose nodes none is known: no row is theirs.
+    agents_without_nodes: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -41,7 +43,7 @@ struct Before {
     until: String,
 }
 
-pub(crate) fn agent(row: &Row) -> Agent<'_> {
+pub(crate) fn agent<'a>(row: &'a Row, without_nodes: &'a [String]) -> Agent<'a> {
     Agent {
         agent: &row.place.agent,
         cluster: &row.place.cluster,
@@ -60,6 +62,7 @@ pub(crate) fn agent(row: &Row) -> Agent<'_> {
         image: &row.image,
         seen: row.seen.map(utc),
         past: row.past.iter().map(before).collect(),
+        agents_without_nodes: without_nodes,
     }
 }
 

@@ -11,6 +11,9 @@ use tonic::Status;
 /// 150 MB; pods of five thousand, in a pod's usual twenty.
 const MOST: usize = 100_000;
 
+/// Facts that one of them may hold: whoever watches all there is for a day leaves room for others.
+const MOST_OF_ONE: usize = MOST / 2;
+
 /// How many they hold.
 #[derive(Clone, Debug, Default)]
 pub(in crate::service) struct Held(Arc<AtomicUsize>);
@@ -32,10 +35,20 @@ impl HeldFacts {
     /// Holds a fact, or holds it as it is now.
     ///
     /// # Errors
-    /// If that are too many for all who verify.
+    /// If that are too many for one who verifies, or for all.
     pub(super) fn insert(&mut self, name: RemovedFact, fact: NodeFact) -> Result<(), Status> {
         let is_new = self.facts.insert(name, fact).is_none();
-        if is_new && self.of_all.0.fetch_add(1, Ordering::Relaxed) >= MOST {
+        if !is_new {
+            return Ok(());
+        }
+        let of_all = self.of_all.0.fetch_add(1, Ordering::Relaxed);
+        if self.facts.len() > MOST_OF_ONE {
+            return Err(Status::resource_exhausted(format!(
+                "the pods have more than {MOST_OF_ONE} facts, which is as many as one may watch; ask for \
+                 fewer at once, such as one workload"
+            )));
+        }
+        if of_all >= MOST {
             return Err(Status::resource_exhausted(
                 "those who verify pods watch too many; ask for fewer at once, such as one workload",
             ));
@@ -127,5 +140,23 @@ mod tests {
         let mut held = HeldFacts::new(&of_all);
         let status = held.insert(name(1), fact).expect_err("too many");
         assert_eq!(status.code(), tonic::Code::ResourceExhausted);
+    }
+
+    #[test]
+    fn one_leaves_room_for_others() {
+        let name = |number: u32| RemovedFact {
+            cluster: String::new(),
+            node: number.to_string(),
+            id: FactId([0; 16]),
+        };
+        let (of_all, fact) = (Held::default(), fact());
+        let mut large = HeldFacts::new(&of_all);
+        let refused = (0..).find(|number| large.insert(name(*number), fact.clone()).is_err());
+        assert_eq!(
+            refused.and_then(|number| usize::try_from(number).ok()),
+            Some(MOST_OF_ONE)
+        );
+        let mut other = HeldFacts::new(&of_all);
+        assert!(other.insert(name(0), fact).is_ok());
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use archtrace_facts::fleet::{NodeFact, NodeStatus};
-use archtrace_facts::gate::{Watched, hides_facts};
+use archtrace_facts::gate::{Watched, hides};
 use archtrace_facts::report::Record;
 use archtrace_facts::select::{Filter, Selection};
 use tonic::Status;
@@ -113,7 +113,7 @@ impl Nodes {
                 let Record::Loss(loss) = &event.record else {
                     continue;
                 };
-                if hides_facts(&loss.stage) {
+                if hides(&loss.stage) {
                     let lost = self.lost.entry((event.cluster, event.node)).or_default();
                     *lost = lost.saturating_add(loss.count.max(1));
                 }
