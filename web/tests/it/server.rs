@@ -64,6 +64,7 @@ impl Server {
             let wanted = Wanted {
                 out: certs.clone(),
                 nodes: vec!["n1".to_owned()],
+                cluster: None,
                 servers: Vec::new(),
             };
             dev_certs::make(&wanted).expect("makes certificates");
