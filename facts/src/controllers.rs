@@ -114,7 +114,7 @@ impl Controllers {
     pub fn awaits(&self, controller_uid: &str) -> bool {
         let known = controller_uid.parse().ok();
         let known = known.and_then(|uid: Uid| self.controllers.get(&uid));
-        known.is_some_and(|known| known.pods > 0 && known.workload.is_none())
+        known.is_some_and(|known| known.workload.is_none())
     }
 
     /// How many pods there are, those that are gone for a while only included.
