@@ -92,7 +92,8 @@ pub async fn start(nodes: Nodes, over: CancellationToken) -> Result<Arc<dyn Expe
         }
         #[cfg(feature = "kubernetes")]
         Nodes::Kubernetes { cluster } => {
-            let client = kubernetes::client().await?;
+            let client = crate::kubernetes::client().await;
+            let client = client.map_err(|reason| NodesError::Kubernetes { reason })?;
             Ok(Arc::new(kubernetes::start(client, cluster, over)))
         }
         #[cfg(not(feature = "kubernetes"))]

@@ -13,6 +13,7 @@
 //! |---|---|
 //! | `names` | what is known of pods, shared with ingest |
 //! | `counts` | what was done, for metrics and for those who ask for the status |
+//! | `client` | the way to the API, for all who ask |
 //! | `watch` | a watch that begins again whatever happens |
 //! | `pods` | follows pods and what controls them, and names what is stored |
 //! | `waiting` | pods whose names are yet to be stored |
@@ -20,6 +21,8 @@
 //!
 //! `fleet/kubernetes.rs` has the list of nodes, which needs nothing of this.
 
+#[cfg(feature = "kubernetes")]
+mod client;
 mod counts;
 #[cfg(feature = "kubernetes")]
 mod events;
@@ -38,6 +41,8 @@ use archtrace_export::PositionError;
 use tokio::task::JoinSet;
 
 use crate::store::Store;
+#[cfg(feature = "kubernetes")]
+pub(crate) use client::client;
 pub(crate) use counts::Counts;
 pub(crate) use names::{Names, name};
 
@@ -98,7 +103,8 @@ impl Kubernetes {
         store: &Arc<S>,
         store_name: &str,
     ) -> Result<(), KubernetesError> {
-        let client = client().await?;
+        let client = client().await;
+        let client = client.map_err(|reason| KubernetesError::Api { reason })?;
         let counts = || Arc::clone(&self.counts);
         if options.pods {
             let names: Arc<Names> = Arc::default();
@@ -150,16 +156,4 @@ impl Kubernetes {
             None => std::future::pending().await,
         }
     }
-}
-
-/// A way to the API: that of the pod's cluster, or of the kubeconfig.
-#[cfg(feature = "kubernetes")]
-async fn client() -> Result<kube::Client, KubernetesError> {
-    let unknown = |reason| KubernetesError::Api { reason };
-    let config = kube::Config::infer().await;
-    let mut config = config.map_err(|error| unknown(error.to_string()))?;
-    // It would be silent for minutes about an API server that is overloaded. Whoever asks here waits longer
-    // after each failure, and says so.
-    config.default_retry = false;
-    kube::Client::try_from(config).map_err(|error| unknown(error.to_string()))
 }

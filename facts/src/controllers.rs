@@ -28,10 +28,10 @@ pub const MAX_CONTROLLERS: usize = 1_000_000;
 /// let by = |kind, name, uid| Some(Reference { kind, name, uid });
 /// let mut known = Controllers::default();
 /// let controller = by("ReplicaSet", "api-7c9", set);
-/// known.put(Kind::Pod, &Object { uid: pod, name: "api-7c9-x2k4z", controller }).expect("valid");
+/// known.put(Kind::Pod, &Object { uid: pod, name: "api-7c9-x2k4z", controller, is_mirror: false }).expect("valid");
 /// assert_eq!(known.workload(pod, "api-7c9-x2k4z"), None, "whose the ReplicaSet is, nobody said yet");
 /// let controller = by("Deployment", "api", "00000000-0000-4000-8000-000000000003");
-/// known.put(Kind::ReplicaSet, &Object { uid: set, name: "api-7c9", controller }).expect("valid");
+/// known.put(Kind::ReplicaSet, &Object { uid: set, name: "api-7c9", controller, is_mirror: false }).expect("valid");
 /// assert_eq!(known.workload(pod, "api-7c9-x2k4z").as_deref(), Some("Deployment/api"));
 /// ```
 #[derive(Debug)]
@@ -49,12 +49,14 @@ pub struct Controllers {
     max_controllers: usize,
 }
 
-/// 35 bytes with its UID.
+/// 36 bytes with its UID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Pod {
     controller: Option<Uid>,
     list: u8,
     is_leaving: bool,
+    /// Whoever may create pods may write any UID into the annotation that makes one a mirror.
+    is_mirror: bool,
 }
 
 #[derive(Debug, Default)]
@@ -105,6 +107,14 @@ impl Controllers {
         pod_uid
             .parse()
             .is_ok_and(|uid| self.pods.contains_key(&uid))
+    }
+
+    /// Whether pods belong to this controller, and nobody told yet what it belongs to.
+    #[must_use]
+    pub fn awaits(&self, controller_uid: &str) -> bool {
+        let known = controller_uid.parse().ok();
+        let known = known.and_then(|uid: Uid| self.controllers.get(&uid));
+        known.is_some_and(|known| known.workload.is_none())
     }
 
     /// How many pods there are, those that are gone for a while only included.
@@ -169,9 +179,9 @@ impl Controllers {
         }
     }
 
-    /// An object is gone. A pod stays for a while, so that what is told of it late still finds it; what it
+    /// An object is gone; `is_mirror` is that of [`Object`]. A pod stays for a while, so that what is told of it late still finds it; what it
     /// belongs to stays as long as it does.
-    pub fn remove(&mut self, kind: Kind, uid: &str) {
+    pub fn remove(&mut self, kind: Kind, uid: &str, is_mirror: bool) {
         let Ok(uid) = uid.parse() else {
             return;
         };
@@ -180,6 +190,7 @@ impl Controllers {
         }
         if let Some(pod) = self.pods.get_mut(&uid)
             && !pod.is_leaving
+            && pod.is_mirror == is_mirror
         {
             pod.is_leaving = true;
             self.leaving.push(uid);
@@ -211,8 +222,12 @@ impl Controllers {
             controller: controller.map(|(uid, _)| uid),
             list,
             is_leaving: false,
+            is_mirror: object.is_mirror,
         };
         let had = self.pods.get(&uid).copied();
+        if new.is_mirror && had.is_some_and(|had| !had.is_mirror) {
+            return Err(Skipped::Invalid);
+        }
         if had.is_some_and(|had| had.controller == new.controller) {
             self.pods.insert(uid, new);
             return Ok(false);

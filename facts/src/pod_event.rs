@@ -2,8 +2,9 @@
 //! under which name, and how often.
 //!
 //! An Event costs the whole cluster something, so there are few: one for each pod, reason and binary, told
-//! again only when [`AGAIN`] has passed, and no more than [`PER_SECOND`] in the long run. Its name follows
-//! from what it is about, so that several collectors write one Event and not one each.
+//! again only when [`AGAIN`] has passed, and no more than [`PER_SECOND`] in the long run, of which a pod has
+//! no more than a tenth. Its name follows from what it is about, so that several collectors write one Event
+//! and not one each.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
@@ -28,6 +29,14 @@ pub const PER_SECOND: u32 = 5;
 
 /// Writes at once.
 pub const BURST: u32 = 100;
+
+/// What one pod may have of [`PER_SECOND`] and of [`BURST`]: one part of so many. Who starts thousands of files
+/// in one pod takes nothing from others.
+pub const SHARES: u32 = 10;
+
+/// Pods whose shares are not whole: each was written to, so that [`BURST`] and what comes in the 20 seconds in
+/// which a share is whole again are 200. Each takes some 100 bytes.
+const MAX_SHARES: usize = 1000;
 
 /// Series that are remembered: as many as [`PER_SECOND`] allows in [`KEPT`], and a few more. Each takes some
 /// 100 bytes.
@@ -216,18 +225,59 @@ pub enum Decision {
 #[derive(Debug)]
 pub struct Ledger {
     series: HashMap<String, Duration>,
-    /// Writes that may be made now.
-    tokens: f64,
-    as_of: Duration,
+    all: Bucket,
+    /// By the UIDs of pods; one that is not here is whole.
+    shares: HashMap<String, Bucket>,
 }
 
 impl Default for Ledger {
     fn default() -> Self {
         Self {
             series: HashMap::new(),
-            tokens: f64::from(BURST),
-            as_of: Duration::ZERO,
+            all: Bucket::full(1),
+            shares: HashMap::new(),
         }
+    }
+}
+
+/// Writes that may be made.
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    tokens: f64,
+    as_of: Duration,
+    /// Which part of all this is.
+    part: u32,
+}
+
+impl Bucket {
+    fn full(part: u32) -> Self {
+        Self {
+            tokens: f64::from(BURST) / f64::from(part),
+            as_of: Duration::ZERO,
+            part,
+        }
+    }
+
+    /// As it is at `now`.
+    fn at(self, now: Duration) -> Self {
+        let passed = now.saturating_sub(self.as_of).as_secs_f64();
+        let part = f64::from(self.part);
+        let more = passed * f64::from(PER_SECOND) / part;
+        Self {
+            tokens: (self.tokens + more).min(f64::from(BURST) / part),
+            as_of: now.max(self.as_of),
+            part: self.part,
+        }
+    }
+
+    /// With a write less, if there is one.
+    fn less(self) -> Option<Self> {
+        let tokens = self.tokens - 1.0;
+        (tokens >= 0.0).then_some(Self { tokens, ..self })
+    }
+
+    fn is_full(self, now: Duration) -> bool {
+        self.at(now).tokens >= Self::full(self.part).tokens
     }
 }
 
@@ -238,7 +288,7 @@ impl Ledger {
         if written.is_some_and(|at| now.saturating_sub(at) < AGAIN) {
             return Decision::Merge;
         }
-        if written.is_none() && !self.has_room(now) || !self.take_token(now) {
+        if written.is_none() && !self.has_room(now) || !self.take_token(&event.pod_uid, now) {
             return Decision::TooMany;
         }
         self.series.insert(event.name.clone(), now);
@@ -249,6 +299,11 @@ impl Ledger {
         }
     }
 
+    /// What was decided about one was not done: it was not written, and may be the next time.
+    pub fn forget(&mut self, event: &PodEvent) {
+        self.series.remove(&event.name);
+    }
+
     fn has_room(&mut self, now: Duration) -> bool {
         if self.series.len() >= MAX_SERIES {
             self.series.retain(|_, at| now.saturating_sub(*at) < KEPT);
@@ -256,16 +311,22 @@ impl Ledger {
         self.series.len() < MAX_SERIES
     }
 
-    fn take_token(&mut self, now: Duration) -> bool {
-        let passed = now.saturating_sub(self.as_of).as_secs_f64();
-        self.as_of = now.max(self.as_of);
-        let more = passed * f64::from(PER_SECOND);
-        self.tokens = (self.tokens + more).min(f64::from(BURST));
-        let is_one = self.tokens >= 1.0;
-        if is_one {
-            self.tokens -= 1.0;
+    /// From what all have and from what the pod has, or from neither.
+    fn take_token(&mut self, pod_uid: &str, now: Duration) -> bool {
+        if self.shares.len() >= MAX_SHARES {
+            self.shares.retain(|_, share| !share.is_full(now));
         }
-        is_one
+        let share = self.shares.get(pod_uid).copied();
+        if share.is_none() && self.shares.len() >= MAX_SHARES {
+            return false;
+        }
+        let share = share.unwrap_or_else(|| Bucket::full(SHARES)).at(now);
+        let (Some(all), Some(share)) = (self.all.at(now).less(), share.less()) else {
+            return false;
+        };
+        self.all = all;
+        self.shares.insert(pod_uid.to_owned(), share);
+        true
     }
 }
 

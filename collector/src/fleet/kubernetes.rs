@@ -16,17 +16,8 @@ use kube::runtime::watcher::Event;
 use tokio_stream::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 
-use super::{List, NodesError};
+use super::List;
 use crate::kubernetes::watch;
-
-/// A way to the API: that of the pod's cluster, or of the kubeconfig.
-pub(super) async fn client() -> Result<Client, NodesError> {
-    Client::try_default()
-        .await
-        .map_err(|error| NodesError::Kubernetes {
-            reason: error.to_string(),
-        })
-}
 
 /// Keeps the list up to date until `over` is cancelled. Until it was read, those that ever reported
 /// are it.

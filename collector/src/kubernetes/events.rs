@@ -6,7 +6,7 @@
 //! not worth the load.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use archtrace_export::{PositionError, Positions, Refusal, Sink, Taken};
@@ -64,15 +64,18 @@ pub(super) fn start(
     counts: Arc<Counts>,
 ) -> (PodEvents, impl Future<Output = ()> + Send) {
     let (queue, queued) = mpsc::channel(QUEUE);
+    let ledger: Arc<Mutex<Ledger>> = Arc::default();
     let sink = PodEvents {
-        ledger: Ledger::default(),
+        ledger: Arc::clone(&ledger),
         started: Instant::now(),
+        early_since: None,
         names,
         counts: Arc::clone(&counts),
         queue,
     };
     let writer = Writer {
         client,
+        ledger,
         counts,
         trouble: None,
     };
@@ -90,8 +93,10 @@ struct Queued {
 /// Takes events.
 #[derive(Debug)]
 pub(super) struct PodEvents {
-    ledger: Ledger,
+    ledger: Arc<Mutex<Ledger>>,
     started: Instant,
+    /// Since when it was too early for what was to be taken.
+    early_since: Option<Instant>,
     names: Option<Arc<Names>>,
     counts: Arc<Counts>,
     queue: mpsc::Sender<Queued>,
@@ -106,9 +111,15 @@ impl Sink for PodEvents {
             let age = now.duration_since(event.record.time());
             *told == Err(NoEvent::NoName) && age.is_ok_and(|age| age < NAMED_WITHIN)
         });
-        if is_early {
+        // What was refused comes again together with what is newer, which may be too early in turn: a pod whose
+        // name nobody learns would hold back those of all others for as long as something happens in it.
+        let waited = self.early_since.map(|since| since.elapsed());
+        let is_enough = waited.is_some_and(|waited| waited >= NAMED_WITHIN);
+        if is_early && !is_enough {
+            self.early_since.get_or_insert_with(Instant::now);
             return Err(Refusal::Early { after: LOOK_AGAIN });
         }
+        self.early_since = None;
         for told in told {
             match told {
                 Ok(event) => self.take(event, now),
@@ -132,7 +143,8 @@ impl PodEvents {
         if names.and_then(|names| names.knows(&event.pod_uid)) == Some(false) {
             return self.counts.dropped(Dropped::UnknownPod);
         }
-        let is_new = match self.ledger.decide(&event, self.started.elapsed()) {
+        let decided = ledger(&self.ledger).decide(&event, self.started.elapsed());
+        let is_new = match decided {
             Decision::Create => true,
             Decision::Update => false,
             Decision::Merge => return self.counts.tell(Told::Merged),
@@ -143,10 +155,16 @@ impl PodEvents {
             is_new,
             since: Instant::now(),
         };
-        if self.queue.try_send(queued).is_err() {
+        if let Err(refused) = self.queue.try_send(queued) {
+            ledger(&self.ledger).forget(&refused.into_inner().event);
             self.counts.dropped(Dropped::Queue);
         }
     }
+}
+
+/// Held for one decision, which leaves it whole.
+fn ledger(shared: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Why one was not written.
@@ -164,6 +182,7 @@ enum Trouble {
 
 struct Writer {
     client: Client,
+    ledger: Arc<Mutex<Ledger>>,
     counts: Arc<Counts>,
     /// What was logged last: the same is not logged again.
     trouble: Option<String>,
@@ -192,7 +211,7 @@ impl Writer {
                 Trouble::Later(reason) => {
                     self.say(reason, "is away; Events wait a while");
                     if next.since.elapsed() > GIVE_UP {
-                        return self.counts.dropped(Dropped::Away);
+                        return self.drop(next, Dropped::Away);
                     }
                     sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
@@ -203,16 +222,22 @@ impl Writer {
                         "does not let us write Events: give the service account the rule apiGroups [\"\"], \
                          resources [events], verbs [create, patch], as deploy/rbac/collector-events.yaml does",
                     );
-                    self.counts.dropped(Dropped::Forbidden);
+                    self.drop(next, Dropped::Forbidden);
                     return sleep(pause).await;
                 }
-                Trouble::Gone => return self.counts.dropped(Dropped::Gone),
+                Trouble::Gone => return self.drop(next, Dropped::Gone),
                 Trouble::Invalid(reason) => {
                     self.say(reason, "does not take an Event");
-                    return self.counts.dropped(Dropped::Invalid);
+                    return self.drop(next, Dropped::Invalid);
                 }
             }
         }
+    }
+
+    /// It was not written: the same is not taken for written when it happens again.
+    fn drop(&self, next: &Queued, why: Dropped) {
+        ledger(&self.ledger).forget(&next.event);
+        self.counts.dropped(why);
     }
 
     fn say(&mut self, reason: String, what: &str) {

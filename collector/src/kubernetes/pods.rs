@@ -29,6 +29,9 @@ const TICK: Duration = Duration::from_secs(1);
 /// How long pods wait for what controls them to be read, should the API not let us, or not answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Between two reads of all pods for those that were given up: they are a load for the API server.
+const BEGIN_AGAIN: Duration = Duration::from_secs(60);
+
 /// How long a pod is remembered that is gone, at least: agents may tell of it late.
 const REMEMBER: Duration = Duration::from_secs(600);
 
@@ -50,6 +53,7 @@ pub(super) async fn follow<S: Store>(
         names,
         counts,
         waiting: Waiting::default(),
+        began_again: None,
         said: Vec::new(),
     };
     let started = Instant::now();
@@ -73,8 +77,8 @@ pub(super) async fn follow<S: Store>(
                     tracing::error!(%error, "cannot store what pods belong to; trying again");
                 }
                 failing = stored.is_err();
-                let controllers = sets.has_news() | jobs.has_news();
-                if controllers && std::mem::take(&mut known.waiting.gave_up) {
+                let controllers = || sets.has_news() | jobs.has_news();
+                if known.begins_again(Instant::now(), controllers) {
                     // What those that were given up belong to may be known now.
                     pods = Source { is_read: pods.is_read, ..Source::of::<Pod>(&client, Kind::Pod) };
                     pods.all_is_news = true;
@@ -90,8 +94,8 @@ struct Source {
     events: BoxStream<'static, Result<Event<ObjectMeta>, watcher::Error>>,
     /// Whether all were read once.
     is_read: bool,
-    /// All were read since somebody asked last.
-    was_read: bool,
+    /// All were read since somebody asked last, or one was told that pods waited for.
+    was_told: bool,
     /// What is known already is to be stored too, until all were read.
     all_is_news: bool,
     /// What was logged last: the same is not logged again.
@@ -116,14 +120,14 @@ impl Source {
             kind,
             events: events.boxed(),
             is_read: false,
-            was_read: false,
+            was_told: false,
             all_is_news: false,
             trouble: None,
         }
     }
 
     fn has_news(&mut self) -> bool {
-        std::mem::take(&mut self.was_read)
+        std::mem::take(&mut self.was_told)
     }
 
     fn failed(&mut self, error: &watcher::Error) {
@@ -158,6 +162,8 @@ struct Known {
     names: Arc<Names>,
     counts: Arc<Counts>,
     waiting: Waiting,
+    /// When all pods were last read again for those that were given up.
+    began_again: Option<Instant>,
     /// Why objects were skipped, as far as that was logged.
     said: Vec<Skipped>,
 }
@@ -184,18 +190,35 @@ impl Known {
         }
         match event {
             Event::Init => self.names.write().begin(kind),
-            Event::InitApply(object) | Event::Apply(object) => {
+            Event::InitApply(object) => {
                 self.put(kind, object, source.all_is_news);
+            }
+            // A connection that was silent for long tells of it only now, and no list comes.
+            Event::Apply(object) => {
+                source.was_told |= self.put(kind, object, source.all_is_news);
             }
             Event::InitDone => {
                 self.names.write().end(kind);
                 self.listed(source);
             }
             Event::Delete(object) => {
-                let uid = uid(kind, &object);
-                self.names.write().remove(kind, uid);
+                let (uid, is_mirror) = (uid(kind, &object), is_mirror(kind, &object));
+                self.names.write().remove(kind, uid, is_mirror);
             }
         }
+    }
+
+    /// Whether all pods are to be read again, as something was told of controllers since some were given up.
+    fn begins_again(&mut self, now: Instant, has_news: impl FnOnce() -> bool) -> bool {
+        let lately = self
+            .began_again
+            .is_some_and(|at| now.duration_since(at) < BEGIN_AGAIN);
+        // News is kept until then.
+        let begins = !lately && has_news() && std::mem::take(&mut self.waiting.gave_up);
+        if begins {
+            self.began_again = Some(now);
+        }
+        begins
     }
 
     fn listed(&mut self, source: &mut Source) {
@@ -215,10 +238,11 @@ impl Known {
         if source.kind == Kind::Pod {
             self.names.set_whole();
         }
-        (source.is_read, source.was_read, source.all_is_news) = (true, true, false);
+        (source.is_read, source.was_told, source.all_is_news) = (true, true, false);
     }
 
-    fn put(&mut self, kind: Kind, object: ObjectMeta, is_news: bool) {
+    /// Whether it is what pods waited for.
+    fn put(&mut self, kind: Kind, object: ObjectMeta, is_news: bool) -> bool {
         let is_mirror = is_mirror(kind, &object);
         let references = object.owner_references.iter().flatten();
         let mut controllers = references.filter(|by| by.controller == Some(true) && !is_mirror);
@@ -232,8 +256,13 @@ impl Known {
             uid: &uid,
             name: object.name.as_deref().unwrap_or_default(),
             controller,
+            is_mirror,
         };
-        let put = self.names.write().put(kind, &told);
+        let (is_awaited, put) = {
+            let mut known = self.names.write();
+            (known.awaits(&uid), known.put(kind, &told))
+        };
+        let is_told = is_awaited && put == Ok(true);
         match put {
             Ok(changed) if kind == Kind::Pod && (changed || is_news) => {
                 let namespace = object.namespace.unwrap_or_default();
@@ -243,6 +272,7 @@ impl Known {
             Ok(_) => {}
             Err(why) => self.skipped(kind, why),
         }
+        is_told
     }
 
     fn skipped(&mut self, kind: Kind, why: Skipped) {
@@ -259,7 +289,7 @@ impl Known {
             ),
             Skipped::Invalid => {
                 tracing::warn!(
-                    "the Kubernetes API tells of {resource} without valid names; left out"
+                    "the Kubernetes API tells of {resource} without valid names, or with those of others; left out"
                 );
             }
         }
@@ -278,3 +308,6 @@ fn uid(kind: Kind, object: &ObjectMeta) -> &str {
     let mirrored = mirrored.filter(|_| kind == Kind::Pod);
     mirrored.or(object.uid.as_ref()).map_or("", |uid| uid)
 }
+
+#[cfg(test)]
+mod tests;

@@ -46,6 +46,11 @@ impl Waiting {
         self.pods.len() < MOST
     }
 
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.pods.is_empty()
+    }
+
     pub(super) fn add(&mut self, namespace: String, name: String, uid: String) {
         self.pods.push_back(Pod {
             due: Instant::now() + SETTLE,

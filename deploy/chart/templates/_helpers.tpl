@@ -136,6 +136,16 @@ imagePullSecrets:
 {{- /* What no schema says, because it is about several values. */ -}}
 {{- define "archtrace.check" -}}
 {{- $v := .Values -}}
+{{- $root := . -}}
+{{- range $component := list "agent" "collector" -}}
+{{- $values := index $v $component -}}
+{{- $own := include "archtrace.labels" (dict "root" $root "component" $component) | fromYaml -}}
+{{- range $label, $_ := $values.podLabels -}}
+{{- if hasKey $own $label -}}
+{{- fail (printf "%s.podLabels has %s, which the chart sets itself, and may find pods by: leave it out, or take another name" $component $label) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- if and (not $v.agent.enabled) (not $v.collector.enabled) -}}
 {{- fail "agent.enabled and collector.enabled are both false: nothing would be installed" -}}
 {{- end -}}
@@ -165,6 +175,13 @@ imagePullSecrets:
 {{- end -}}
 {{- if and (gt (int $v.collector.replicas) 1) (include "archtrace.hasExports" .) -}}
 {{- fail "collector.exports with more than one replica would pass everything on as often: set collector.replicas to 1, or let a release of its own over the same database export" -}}
+{{- end -}}
+{{- $metrics := int $v.collector.metrics.port -}}
+{{- if has $metrics (list 50061 50080) -}}
+{{- fail (printf "collector.metrics.port is %d, on which the collector listens for something else: leave it at 9465, or take one that is neither 50061 nor 50080" $metrics) -}}
+{{- end -}}
+{{- if and $v.collector.web.enabled (eq (int $v.collector.web.port) (int $v.collector.service.port)) -}}
+{{- fail (printf "collector.web.port and collector.service.port are both %d, and are of one Service: change one" (int $v.collector.web.port)) -}}
 {{- end -}}
 {{- if and $v.collector.policy $v.collector.policyConfigMap -}}
 {{- fail "collector.policy and collector.policyConfigMap are both given: choose one" -}}

@@ -86,6 +86,8 @@ pub struct Object<'a> {
     pub name: &'a str,
     /// What controls it; `None` if nothing does.
     pub controller: Option<Reference<'a>>,
+    /// Whether it is the API's picture of a pod that a node has by itself, and its UID is what the picture says.
+    pub is_mirror: bool,
 }
 
 impl Object<'_> {
@@ -104,7 +106,7 @@ fn is_name(text: &str) -> bool {
 /// Why an object is not remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Skipped {
-    /// A UID or a name is none that the API gives.
+    /// A UID or a name is none that the API gives; or it is a mirror pod's, and the UID is another pod's.
     Invalid,
     /// There are as many of its kind as may be: [`MAX_PODS`](super::MAX_PODS), [`MAX_CONTROLLERS`](super::MAX_CONTROLLERS).
     Full,

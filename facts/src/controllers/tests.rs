@@ -20,6 +20,7 @@ fn put(known: &mut Controllers, kind: Kind, number: u32, by: &str) -> Result<boo
         uid: &uid(number),
         name: "it",
         controller,
+        is_mirror: false,
     };
     known.put(kind, &object)
 }
@@ -90,10 +91,10 @@ fn what_is_gone_is_remembered_for_a_while_and_then_leaves_nothing() {
         put(known, Kind::Pod, 1, "StatefulSet/db/101").expect("room");
     };
     fill(&mut known);
-    known.remove(Kind::ReplicaSet, &uid(100));
-    known.remove(Kind::Pod, &uid(0));
-    known.remove(Kind::Pod, &uid(0));
-    known.remove(Kind::Pod, "no uid");
+    known.remove(Kind::ReplicaSet, &uid(100), false);
+    known.remove(Kind::Pod, &uid(0), false);
+    known.remove(Kind::Pod, &uid(0), false);
+    known.remove(Kind::Pod, "no uid", false);
     known.forget();
     assert_eq!(workload(&known, 0).as_deref(), Some("Deployment/api"));
     // One that is told again is there again.
@@ -147,6 +148,63 @@ fn a_list_takes_away_what_it_does_not_name_of_its_own_kind() {
     );
 }
 
+/// Whoever may create a pod may write another pod's UID into its annotation.
+#[test]
+fn a_mirror_pod_takes_nothing_from_a_pod_that_is_one() {
+    let mut known = Controllers::default();
+    let mirror = |known: &mut Controllers, number| {
+        let object = Object {
+            uid: &uid(number),
+            name: "evil",
+            controller: None,
+            is_mirror: true,
+        };
+        known.put(Kind::Pod, &object)
+    };
+    assert_eq!(
+        put(&mut known, Kind::Pod, 0, "StatefulSet/db/100"),
+        Ok(true)
+    );
+    assert_eq!(mirror(&mut known, 0), Err(Skipped::Invalid));
+    known.remove(Kind::Pod, &uid(0), true);
+    known.forget();
+    known.forget();
+    assert_eq!(workload(&known, 0).as_deref(), Some("StatefulSet/db"));
+    // It may be there first.
+    assert_eq!(mirror(&mut known, 1), Ok(true));
+    assert_eq!(mirror(&mut known, 1), Ok(false));
+    assert_eq!(
+        put(&mut known, Kind::Pod, 1, "StatefulSet/db/100"),
+        Ok(true)
+    );
+    known.remove(Kind::Pod, &uid(1), true);
+    assert_eq!(mirror(&mut known, 1), Err(Skipped::Invalid));
+    assert_eq!(workload(&known, 1).as_deref(), Some("StatefulSet/db"));
+    // A static pod comes and goes.
+    assert_eq!(mirror(&mut known, 2), Ok(true));
+    known.remove(Kind::Pod, &uid(2), true);
+    known.forget();
+    known.forget();
+    assert!(!known.knows(&uid(2)) && known.knows(&uid(1)));
+}
+
+/// What was waited for is told apart from what comes before its pods.
+#[test]
+fn a_controller_is_awaited_from_its_first_pod_until_it_is_told() {
+    let mut known = Controllers::default();
+    let check = |known: &Controllers, expected: bool, when: &str| {
+        assert_eq!(known.awaits(&uid(100)), expected, "{when}");
+    };
+    check(&known, false, "nobody names it");
+    put(&mut known, Kind::Pod, 0, "ReplicaSet/api-7c9/100").expect("room");
+    check(&known, true, "a pod does");
+    put(&mut known, Kind::ReplicaSet, 100, "Deployment/api/900").expect("room");
+    check(&known, false, "it was told");
+    put(&mut known, Kind::Pod, 1, "StatefulSet/db/101").expect("room");
+    assert!(!known.awaits(&uid(101)), "its pods say what it is");
+    assert!(!known.awaits("no uid"));
+}
+
 #[test]
 fn bounds_are_told_and_hold() {
     let mut known = Controllers::with_limits(2, 2);
@@ -169,6 +227,7 @@ fn bounds_are_told_and_hold() {
             uid,
             name,
             controller: None,
+            is_mirror: false,
         };
         assert_eq!(
             known.put(Kind::Pod, &object),
@@ -207,8 +266,8 @@ proptest! {
                 0 => { let _ = put(&mut known, Kind::Pod, number, &format!("{}/x/{}", kind.as_str(), 100 + by)); }
                 1 => { let _ = put(&mut known, Kind::Pod, number, &format!("StatefulSet/x/{}", 110 + by)); }
                 2 => { let _ = put(&mut known, kind, 100 + by, &format!("Deployment/{number}/200")); }
-                3 => known.remove(Kind::Pod, &uid(number)),
-                4 => known.remove(kind, &uid(100 + by)),
+                3 => known.remove(Kind::Pod, &uid(number), false),
+                4 => known.remove(kind, &uid(100 + by), false),
                 5 => known.forget(),
                 _ => { known.begin(kind); known.end(kind); }
             }

@@ -193,6 +193,7 @@ fn messages_are_cut_where_the_api_would_refuse_them() {
 fn of_pod(number: u32) -> PodEvent {
     PodEvent {
         name: format!("p{number}"),
+        pod_uid: format!("u{number}"),
         ..PodEvent::of(&emulated(|_| {})).expect("one")
     }
 }
@@ -235,6 +236,42 @@ fn all_series_together_have_a_rate() {
     // What was left out is not taken for written.
     assert_eq!(written(1010, 4), 10);
     assert_eq!(written(2000, 10_000), 100);
+}
+
+/// One pod starts thousands of files.
+#[test]
+fn a_pod_has_a_tenth_and_takes_nothing_from_others() {
+    let mut ledger = Ledger::default();
+    let mut written = |events: u32, uid: &str, at: u64| {
+        let events = (0..events).map(|number| PodEvent {
+            name: format!("{uid}-{at}-{number}"),
+            pod_uid: uid.to_owned(),
+            ..of_pod(0)
+        });
+        let decided = events.map(|event| ledger.decide(&event, Duration::from_secs(at)));
+        decided
+            .filter(|decided| *decided == Decision::Create)
+            .count()
+    };
+    assert_eq!(written(1000, "busy", 0), 10);
+    assert_eq!(written(1000, "busy", 4), 2);
+    assert_eq!(written(3, "quiet", 4), 3);
+    assert_eq!(written(1000, "busy", 1000), 10);
+    // However many pods there are, no more than some are remembered.
+    for number in 0..20_000_u64 {
+        written(2, &format!("u{number}"), 1000 + number);
+    }
+    assert!(ledger.shares.len() <= MAX_SHARES, "{}", ledger.shares.len());
+}
+
+#[test]
+fn what_was_not_written_is_not_taken_for_written() {
+    let mut ledger = Ledger::default();
+    let (event, at) = (of_pod(1), Duration::from_secs);
+    assert_eq!(ledger.decide(&event, at(0)), Decision::Create);
+    ledger.forget(&event);
+    assert_eq!(ledger.decide(&event, at(1)), Decision::Create);
+    assert_eq!(ledger.decide(&event, at(2)), Decision::Merge);
 }
 
 #[test]

@@ -18,17 +18,36 @@ pub(crate) const PROFILE: &str = "release";
 /// Between flags in `CARGO_ENCODED_RUSTFLAGS` (cargo's reference, Environment Variables).
 const SEPARATOR: &str = "\x1f";
 
-/// What somebody's shell or configuration may have set, and what would get into programs.
-const UNWANTED: [&str; 8] = [
-    "RUSTFLAGS",
+/// What somebody's shell may have set, and what would get into programs: what the names of variables begin with
+/// that choose compilers, their flags and how programs are optimised (cargo's reference, Environment Variables; the
+/// cc crate's documentation).
+const UNWANTED: [&str; 14] = [
+    "CARGO_PROFILE",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_BUILD_RUSTC",
     "CARGO_BUILD_RUSTFLAGS",
-    "RUSTC_WRAPPER",
-    "RUSTC_WORKSPACE_WRAPPER",
+    "RUSTC",
+    "RUSTFLAGS",
+    "CC",
+    "CXX",
     "CFLAGS",
-    "TARGET_CFLAGS",
-    "CARGO_PROFILE_RELEASE_DEBUG",
-    "CARGO_PROFILE_RELEASE_STRIP",
+    "CXXFLAGS",
+    "AR",
+    "ARFLAGS",
+    "RANLIB",
+    "RANLIBFLAGS",
 ];
+
+/// Whether a variable would get into programs. The cc crate knows names for the machine that builds and for the one
+/// that it builds for, too, and ones that go on with a target.
+fn is_unwanted(name: &str) -> bool {
+    let of_machine = name.strip_prefix("HOST_").or(name.strip_prefix("TARGET_"));
+    let name = of_machine.unwrap_or(name);
+    UNWANTED.iter().any(|unwanted| {
+        let rest = name.strip_prefix(unwanted);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+    })
+}
 
 /// Where a build reads and writes.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +79,8 @@ pub(crate) fn build(place: Place<'_>, package: &str, arch: Arch, epoch: i64) -> 
         .collect();
     let lower = arch.target().replace('-', "_");
     let mut cargo = Command::new("cargo");
-    for name in UNWANTED {
+    let set = std::env::vars_os().map(|(name, _)| name);
+    for name in set.filter(|name| is_unwanted(&name.to_string_lossy())) {
         cargo.env_remove(name);
     }
     cargo
@@ -120,4 +140,51 @@ fn renames(place: Place<'_>, arch: Arch) -> Result<Vec<(PathBuf, String)>> {
 pub(crate) fn digest(path: &Path) -> Result<String> {
     let bytes = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
     Ok(super::sha256(&bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_get_into_programs_is_left_out() {
+        for name in [
+            "CARGO_PROFILE_RELEASE_DEBUG",
+            "CARGO_PROFILE_RELEASE_OPT_LEVEL",
+            "CARGO_BUILD_RUSTFLAGS",
+            "CARGO_BUILD_RUSTC_WRAPPER",
+            "CARGO_ENCODED_RUSTFLAGS",
+            "RUSTFLAGS",
+            "RUSTC",
+            "RUSTC_WRAPPER",
+            "RUSTC_BOOTSTRAP",
+            "CC",
+            "CC_aarch64_unknown_linux_gnu",
+            "CC_x86_64-unknown-linux-gnu",
+            "AR",
+            "AR_x86_64_unknown_linux_gnu",
+            "CFLAGS",
+            "CFLAGS_x86_64_unknown_linux_gnu",
+            "HOST_CC",
+            "TARGET_CFLAGS",
+        ] {
+            assert!(is_unwanted(name), "{name}");
+        }
+        for name in [
+            "PATH",
+            "HOME",
+            "CARGO",
+            "CARGO_HOME",
+            "CARGO_TARGET_DIR",
+            "CARGO_BUILD_JOBS",
+            "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER",
+            "HOST_NAME",
+            "ARCHTRACE_CHART_PYTHON",
+            "ARCH",
+            "CCACHE_DIR",
+            "RUSTUP_TOOLCHAIN",
+        ] {
+            assert!(!is_unwanted(name), "{name}");
+        }
+    }
 }

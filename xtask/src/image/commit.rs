@@ -35,6 +35,29 @@ impl Commit {
         Ok(Self { id, time, dirty })
     }
 
+    /// The same after something was built of it at `root`: with what was changed meanwhile.
+    ///
+    /// # Errors
+    /// If something else is checked out by now.
+    pub(crate) fn again(&self, root: &Path) -> Result<Self> {
+        let now = Self::of(root)?;
+        if now.id != self.id {
+            bail!(
+                "the build began with commit {}, and {} is checked out by now: leave the clone alone while images \
+                 are made, or make them in one of its own, and begin again",
+                self.id,
+                now.id
+            );
+        }
+        let dirty = self.dirty || now.dirty;
+        if dirty && !self.dirty {
+            eprintln!(
+                "warning: files were changed while they were built; the image says so (-dirty)"
+            );
+        }
+        Ok(Self { dirty, ..now })
+    }
+
     /// The commit's name, and whether what was built is that commit.
     pub(crate) fn revision(&self) -> String {
         let suffix = if self.dirty { "-dirty" } else { "" };
@@ -102,7 +125,16 @@ mod tests {
         assert_eq!(commit.revision(), commit.id);
         assert_eq!(commit.id.len(), 40);
         fs::write(dir.path().join("file"), "changed").expect("writes");
-        let commit = Commit::of(dir.path()).expect("a commit");
-        assert_eq!(commit.revision(), format!("{}-dirty", commit.id));
+        let again = commit.again(dir.path()).expect("the same commit");
+        let changed = Commit::of(dir.path()).expect("a commit");
+        for commit in [&again, &changed] {
+            assert_eq!(commit.revision(), format!("{}-dirty", commit.id));
+        }
+        run(&["commit", "--quiet", "--all", "--message", "y"]);
+        // What was built of changed files stays so.
+        let clean = Commit::of(dir.path()).expect("a commit");
+        assert_eq!(changed.dirty, !clean.dirty);
+        let error = commit.again(dir.path()).expect_err("another commit");
+        assert!(error.to_string().contains("begin again"), "{error}");
     }
 }

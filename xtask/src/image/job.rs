@@ -26,11 +26,12 @@ pub(super) struct Job<'a> {
     pub(super) output: &'a Path,
     /// Where the program of an image is, which may have to be built.
     pub(super) program: &'a dyn Fn(&Recipe, Arch) -> Result<PathBuf>,
-    /// What it was built with, as far as that is known.
+    /// What it was built with; `None` of programs that were there already, of which nothing proves the source.
     pub(super) profile: Option<&'a str>,
     pub(super) features: Features,
     pub(super) source: Option<&'a str>,
     pub(super) builder: &'a str,
+    /// What is checked out. Times are this one's.
     pub(super) commit: &'a Commit,
 }
 
@@ -54,6 +55,10 @@ impl Job<'_> {
         let arches = self.arches.iter();
         let parts = arches.map(|arch| self.part(recipe, *arch, known));
         let parts: Vec<_> = parts.collect::<Result<_>>()?;
+        // Builds take minutes, in which somebody may have gone on.
+        let commit = self.profile.map(|_| self.commit.again(paths::root()));
+        let commit = commit.transpose()?;
+        let commit = commit.as_ref();
         let layers = progress::during(&format!("pack {}", recipe.name), || {
             let layers = parts
                 .iter()
@@ -63,11 +68,11 @@ impl Job<'_> {
         let work = self.work()?;
         let made = work.path().join(recipe.name);
         fs::create_dir(&made)?;
-        let image = layout::write(&made, recipe, &self.labels(recipe)?, &layers)?;
+        let image = layout::write(&made, recipe, &self.labels(recipe, commit)?, &layers)?;
         for (part, Part { program, .. }) in image.parts.iter().zip(&parts) {
             size::check(recipe, part, &program.sections)?;
         }
-        let beside = self.beside(recipe, &image, &parts)?;
+        let beside = self.beside(recipe, &image, &parts, commit)?;
         replace(&made, &self.output.join(recipe.name), work.path())?;
         for (name, bytes) in beside {
             layout::file(&self.output.join(name), &bytes)?;
@@ -107,7 +112,13 @@ impl Job<'_> {
     }
 
     /// SBOMs, and the provenance that names them.
-    fn beside(&self, recipe: &Recipe, image: &Image, parts: &[Part]) -> Result<Vec<Beside>> {
+    fn beside(
+        &self,
+        recipe: &Recipe,
+        image: &Image,
+        parts: &[Part],
+        commit: Option<&Commit>,
+    ) -> Result<Vec<Beside>> {
         let created = self.commit.created()?;
         let mut beside = Vec::new();
         for (
@@ -136,7 +147,7 @@ impl Job<'_> {
         });
         let made = provenance::Made {
             name: recipe.name,
-            commit: self.commit,
+            commit,
             source: self.source,
             lock: &build::digest(&paths::root().join("Cargo.lock"))?,
             profile: self.profile,
@@ -164,19 +175,21 @@ impl Job<'_> {
         create().with_context(|| format!("write to {}", self.output.display()))
     }
 
-    /// What an image says of itself (image-spec, annotations.md).
-    fn labels(&self, recipe: &Recipe) -> Result<HashMap<String, String>> {
+    /// What an image says of itself (image-spec, annotations.md); `commit` is that of its program, if it is known.
+    fn labels(&self, recipe: &Recipe, commit: Option<&Commit>) -> Result<HashMap<String, String>> {
         let mut labels = BTreeMap::from([
             (oci::ANNOTATION_TITLE, recipe.title.to_owned()),
             (
                 oci::ANNOTATION_VERSION,
                 env!("CARGO_PKG_VERSION").to_owned(),
             ),
-            (oci::ANNOTATION_REVISION, self.commit.revision()),
             (oci::ANNOTATION_CREATED, self.commit.created()?),
             (oci::ANNOTATION_LICENSES, "MIT OR Apache-2.0".to_owned()),
             (oci::ANNOTATION_VENDOR, "The archtrace authors".to_owned()),
         ]);
+        if let Some(commit) = commit {
+            labels.insert(oci::ANNOTATION_REVISION, commit.revision());
+        }
         if let Some(source) = self.source {
             labels.insert(oci::ANNOTATION_SOURCE, source.to_owned());
         }
@@ -202,6 +215,43 @@ fn replace(made: &Path, place: &Path, work: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_programs_that_are_built_here_are_of_a_commit() {
+        let commit = Commit {
+            id: "0123456789abcdef0123456789abcdef01234567".to_owned(),
+            time: 0,
+            dirty: true,
+        };
+        let job = Job {
+            arches: &[],
+            output: Path::new("/"),
+            program: &|_, _| Ok(PathBuf::new()),
+            profile: None,
+            features: Features::None,
+            source: Some("https://example.org"),
+            builder: "urn:example",
+            commit: &commit,
+        };
+        let image = Image {
+            index: String::new(),
+            parts: Vec::new(),
+        };
+        for (known, said) in [(None, false), (Some(&commit), true)] {
+            let recipe = &super::super::recipe::ALL[0];
+            let labels = job.labels(recipe, known).expect("labels");
+            let revision = labels.get(oci::ANNOTATION_REVISION).cloned();
+            assert_eq!(revision, known.map(Commit::revision));
+            let beside = job.beside(recipe, &image, &[], known).expect("provenance");
+            let (name, statement) = &beside[0];
+            assert_eq!(name, "archtrace-agent.provenance.json");
+            let statement = String::from_utf8_lossy(statement);
+            assert!(statement.contains("Cargo.lock"), "{statement}");
+            for words in [&*commit.id, "gitCommit", "\"changed\": true"] {
+                assert_eq!(statement.contains(words), said, "{words}: {statement}");
+            }
+        }
+    }
 
     #[test]
     fn only_layouts_are_replaced() {

@@ -9,7 +9,8 @@ use super::layout::Image;
 /// What is told beside the image itself.
 pub(super) struct Made<'a> {
     pub(super) name: &'a str,
-    pub(super) commit: &'a Commit,
+    /// What it was built of; `None` of programs that were there already.
+    pub(super) commit: Option<&'a Commit>,
     /// Where the source is to be had, if that was told.
     pub(super) source: Option<&'a str>,
     /// SHA-256 of Cargo.lock, in hexadecimal digits.
@@ -44,10 +45,15 @@ pub(super) fn statement(image: &Image, made: &Made<'_>) -> Value {
     });
     let index = json!({ "name": name, "digest": { "sha256": image.index } });
     let subject: Vec<_> = std::iter::once(index).chain(platforms).collect();
-    let uri = source.map_or_else(
-        || "git".to_owned(),
-        |source| format!("git+{source}@{}", commit.id),
-    );
+    let of_commit = commit.map(|commit| {
+        let uri = source.map_or_else(
+            || "git".to_owned(),
+            |source| format!("git+{source}@{}", commit.id),
+        );
+        json!({ "name": "source", "uri": uri, "digest": { "gitCommit": commit.id } })
+    });
+    let of_lock = json!({ "name": "Cargo.lock", "digest": { "sha256": lock } });
+    let dependencies: Vec<_> = of_commit.into_iter().chain([of_lock]).collect();
     let arches: Vec<_> = programs.iter().map(|(arch, ..)| arch).collect();
     let tools: Vec<_> = programs
         .iter()
@@ -65,11 +71,11 @@ pub(super) fn statement(image: &Image, made: &Made<'_>) -> Value {
             "buildDefinition": {
                 "buildType": "urn:archtrace:cargo-xtask-image:v1",
                 "externalParameters": { "image": name, "arch": arches, "profile": profile },
-                "internalParameters": { "changed": commit.dirty, "programs": tools },
-                "resolvedDependencies": [
-                    { "name": "source", "uri": uri, "digest": { "gitCommit": commit.id } },
-                    { "name": "Cargo.lock", "digest": { "sha256": lock } },
-                ],
+                "internalParameters": {
+                    "changed": commit.map(|commit| commit.dirty),
+                    "programs": tools,
+                },
+                "resolvedDependencies": dependencies,
             },
             "runDetails": {
                 "builder": { "id": builder },

@@ -23,7 +23,7 @@ spec:
   enableServiceLinks: false
   {{- include "archtrace.pullSecrets" . | nindent 2 }}
   {{- with $collector.priorityClassName }}
-  priorityClassName: {{ . }}
+  priorityClassName: {{ . | quote }}
   {{- end }}
   # Agents are told to leave over collector.drain, and what was taken in is stored.
   terminationGracePeriodSeconds: 60
@@ -141,7 +141,7 @@ spec:
         {{- if $collector.exports.ocsf }}
         - --export-ocsf=/var/lib/archtrace/ocsf/archtrace.json
         {{- end }}
-        {{- if include "archtrace.hasExports" . }}
+        {{- if or (include "archtrace.hasExports" .) (and $collector.kubernetes.events (include "archtrace.isStateful" .)) }}
         - --export-state=/var/lib/archtrace/exports
         {{- end }}
         - --log={{ $collector.log }}

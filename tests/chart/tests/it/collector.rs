@@ -3,7 +3,7 @@
 use archtrace_chart::{Rendered, with};
 use serde_json::{Value, json};
 
-use super::matrix::matrix;
+use super::matrix::{NAME, NAMESPACE, matrix};
 
 /// The collector's pods of each set of values that has them.
 fn each(mut check: impl FnMut(&str, &Rendered, &Value)) {
@@ -176,4 +176,30 @@ fn notes_fit_the_values() {
             assert_eq!(token, !has_none, "{name}");
         }
     });
+}
+
+/// How far Events were told is kept wherever there is a disk for it.
+#[test]
+fn events_go_on_after_a_restart_where_there_is_a_disk() {
+    let events = "kubernetes: { events: true }";
+    let database = "store: { kind: postgresql, postgresql: { url: \"postgres://a@db/a\", existingSecret: a } }";
+    for (values, is_kept) in [
+        (events.to_owned(), true),
+        (format!("{events}, {database}"), false),
+        (
+            format!("{events}, {database}, exports: {{ ocsf: true }}"),
+            true,
+        ),
+        (database.to_owned(), false),
+    ] {
+        with(|tools| {
+            let told = format!("collector: {{ {values} }}");
+            let rendered = tools.render(&told, NAME, NAMESPACE).expect("renders");
+            let pod = rendered.pod("collector").expect("a collector");
+            let arguments = pod["spec"]["containers"][0]["args"].as_array();
+            let state = json!("--export-state=/var/lib/archtrace/exports");
+            let has_state = arguments.is_some_and(|arguments| arguments.contains(&state));
+            assert_eq!(has_state, is_kept, "{values}");
+        });
+    }
 }

@@ -129,6 +129,26 @@ fn by_what_they_mean_together() {
             "collector: { policyConfigMap: a, policy: { agents: [{ name: a }] } }",
             &["choose one"],
         ),
+        (
+            "agent: { podLabels: { app.kubernetes.io/name: mine } }",
+            &["agent.podLabels", "app.kubernetes.io/name", "leave it out"],
+        ),
+        (
+            "collector: { podLabels: { app.kubernetes.io/instance: mine } }",
+            &["collector.podLabels", "app.kubernetes.io/instance"],
+        ),
+        (
+            "collector: { web: { enabled: true, port: 50061 } }",
+            &["collector.web.port", "collector.service.port", "change one"],
+        ),
+        (
+            "collector: { metrics: { port: 50061 } }",
+            &["collector.metrics.port", "9465"],
+        ),
+        (
+            "collector: { metrics: { port: 50080 } }",
+            &["collector.metrics.port", "9465"],
+        ),
     ] {
         check(values, said);
     }
