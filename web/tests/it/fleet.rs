@@ -57,7 +57,7 @@ pub(crate) fn policy() -> String {
       arm64: ["1.5"]
   - name: auditd
     match:
-      executable: /usr/sbin/auditd
+      unit: auditd.service
     nodes:
       archs: [arm64]
     waivers:

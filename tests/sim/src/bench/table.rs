@@ -246,7 +246,7 @@ mod tests {
             peak: 513 << 20,
             store: 1,
         };
-        let text = table(&Args::parse_from(["x"]), &[row]);
+        let text = table(&Args::parse_from(["x", "--pages"]), &[row]);
         for part in [
             "7 nodes, mTLS",
             "61.0 s !",
