@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::{paths, progress};
 
@@ -165,21 +165,6 @@ fn apt(tool: &str) -> Command {
         .env("UCF_FORCE_CONFFOLD", "1")
         .env("LC_ALL", "C");
     command
-}
-
-/// What `command` prints.
-fn output(command: &mut Command) -> Result<String> {
-    let output = command
-        .output()
-        .with_context(|| format!("start {}", command.get_program().display()))?;
-    if !output.status.success() {
-        bail!(
-            "{command:?} ended with {}: {}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// `dpkg-deb --fsys-tarfile | tar -x`, since a kernel package holds far more than its kernel.

@@ -16,6 +16,7 @@ mod emulator;
 mod fuzz;
 mod image;
 mod kernel;
+mod output;
 mod paths;
 mod postgres;
 mod progress;

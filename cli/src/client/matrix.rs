@@ -1,7 +1,5 @@
 //! The portability matrix.
 
-use std::cell::Cell;
-
 use archtrace_facts::arch::Arch;
 use archtrace_facts::matrix::Matrix;
 use archtrace_proto::v1;
@@ -25,8 +23,7 @@ impl Client {
         &self,
         asked: &Workloads,
     ) -> Result<(Answer<Vec<Matrix>>, u64), Failure> {
-        let unnamed = Cell::new(0);
-        let answer = self.pages(usize::MAX, |mut query, page_size, page_token| {
+        self.by_workload(|mut query, page_size, page_token| {
             let request = self.request(v1::GetMatrixRequest {
                 clusters: asked.clusters.clone(),
                 namespaces: asked.namespaces.clone(),
@@ -35,13 +32,8 @@ impl Client {
                 page_size,
                 page_token,
             });
-            let unnamed = &unnamed;
-            async move {
-                let page = query.get_matrix(request).await?;
-                unnamed.set(page.get_ref().unnamed_facts);
-                Ok(page)
-            }
-        });
-        Ok((answer.await?, unnamed.get()))
+            async move { query.get_matrix(request).await }
+        })
+        .await
     }
 }

@@ -1,5 +1,7 @@
 //! Listings: page after page.
 
+use std::cell::Cell;
+
 use archtrace_facts::fleet::{FleetFinding, FleetImage, NodeEvent, NodeFact, NodeStatus};
 use archtrace_facts::matrix::Matrix;
 use archtrace_facts::registry::DeployedTag;
@@ -46,6 +48,24 @@ pages! {
     ListNodesResponse: nodes of NodeStatus as NodeStatus,
 }
 
+/// A listing by workload, which says what it cannot tell of.
+pub(super) trait ByWorkload: Page {
+    /// How many facts are of pods whose names nobody knows.
+    fn unnamed_facts(&self) -> u64;
+}
+
+impl ByWorkload for v1::GetMatrixResponse {
+    fn unnamed_facts(&self) -> u64 {
+        self.unnamed_facts
+    }
+}
+
+impl ByWorkload for v1::ListTagsResponse {
+    fn unnamed_facts(&self) -> u64 {
+        self.unnamed_facts
+    }
+}
+
 impl Page for v1::GetMatrixResponse {
     type Message = v1::WorkloadMatrix;
     type Item = Matrix;
@@ -55,7 +75,7 @@ impl Page for v1::GetMatrixResponse {
             workloads,
             next_page_token,
             coverage,
-            // Whoever asks looks at it in each page.
+            // Looked at in each page.
             unnamed_facts: _,
         } = self;
         (workloads, next_page_token, coverage)
@@ -71,7 +91,7 @@ impl Page for v1::ListTagsResponse {
             tags,
             next_page_token,
             coverage,
-            // Whoever asks looks at it in each page.
+            // Looked at in each page.
             unnamed_facts: _,
         } = self;
         (tags, next_page_token, coverage)
@@ -79,6 +99,27 @@ impl Page for v1::ListTagsResponse {
 }
 
 impl Client {
+    /// All pages of a listing by workload, and how many facts it leaves out: what the last page says, which is
+    /// the newest.
+    pub(super) async fn by_workload<A: ByWorkload, F>(
+        &self,
+        ask: impl Fn(Query, i32, String) -> F,
+    ) -> Result<(Answer<Vec<A::Item>>, u64), Failure>
+    where
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        let unnamed = Cell::new(0);
+        let answer = self.pages(usize::MAX, |query, page_size, page_token| {
+            let (page, unnamed) = (ask(query, page_size, page_token), &unnamed);
+            async move {
+                let page = page.await?;
+                unnamed.set(page.get_ref().unnamed_facts());
+                Ok(page)
+            }
+        });
+        Ok((answer.await?, unnamed.get()))
+    }
+
     /// The first `limit` items of a listing. `ask` is given the size of a page and its token. The coverage is that of the last page, which is the newest.
     pub(super) async fn pages<A: Page, F>(
         &self,

@@ -1,7 +1,5 @@
 //! Tags that pods ask for, and what their registries have.
 
-use std::cell::Cell;
-
 use archtrace_facts::arch::Arch;
 use archtrace_facts::registry::DeployedTag;
 use archtrace_proto::v1;
@@ -26,8 +24,7 @@ impl Client {
         &self,
         asked: &Tags,
     ) -> Result<(Answer<Vec<DeployedTag>>, u64), Failure> {
-        let unnamed = Cell::new(0);
-        let answer = self.pages(usize::MAX, |mut query, page_size, page_token| {
+        self.by_workload(|mut query, page_size, page_token| {
             let request = self.request(v1::ListTagsRequest {
                 references: asked.references.clone(),
                 clusters: asked.clusters.clone(),
@@ -37,13 +34,8 @@ impl Client {
                 page_size,
                 page_token,
             });
-            let unnamed = &unnamed;
-            async move {
-                let page = query.list_tags(request).await?;
-                unnamed.set(page.get_ref().unnamed_facts);
-                Ok(page)
-            }
-        });
-        Ok((answer.await?, unnamed.get()))
+            async move { query.list_tags(request).await }
+        })
+        .await
     }
 }

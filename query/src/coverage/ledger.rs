@@ -12,12 +12,13 @@ use archtrace_facts::fleet::NodeEvent;
 use archtrace_facts::identity::{Identity, LastExit};
 use archtrace_facts::policy::{Policy, Words};
 use archtrace_facts::report::Record;
-use archtrace_facts::select::{Filter, Selection, Subject as _, wildcard};
+use archtrace_facts::select::{Subject as _, wildcard};
 
+use crate::findings::recent::troubles;
 use crate::live::table::Gone;
 use crate::live::{NODES_AT_ONCE, Shared};
 use crate::mandates::{Mandated, Mandates};
-use crate::read::{EventQuery, FactChange, Head, NodeId, Read, StoreError, Version};
+use crate::read::{FactChange, Head, NodeId, Read, StoreError, Version};
 
 /// How far back events tell how it is with an agent.
 pub(crate) const WINDOW: Duration = Duration::from_secs(24 * 3600);
@@ -355,25 +356,6 @@ async fn read_details<S: Read>(
 
 async fn read_events<S: Read>(store: &S) -> Result<Vec<(NodeId, NodeEvent)>, StoreError> {
     let since = SystemTime::now().checked_sub(WINDOW);
-    let filter = Filter {
-        since,
-        ..Filter::default()
-    };
-    let mut read = Vec::new();
-    // Apart: what is refused in a loop must not hide what died.
-    for kind in [EventKind::IllegalInstruction, EventKind::FailedExec] {
-        let query = EventQuery {
-            selection: Selection {
-                allow: vec![filter.clone()],
-                ..Selection::default()
-            },
-            kinds: vec![kind.as_str().to_owned()],
-            ascending: false,
-            after: None,
-            limit: FIRST_EVENTS,
-        };
-        let events = store.events(query).await?.into_iter();
-        read.extend(events.map(|(cursor, event)| (cursor.node, event)));
-    }
-    Ok(read)
+    let events = troubles(store, since, FIRST_EVENTS).await?.into_iter();
+    Ok(events.map(|(cursor, event)| (cursor.node, event)).collect())
 }

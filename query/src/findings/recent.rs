@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::Findings;
 use super::evidence::{self, About, Evidence};
-use crate::read::{EventQuery, ImageQuery, NodeQuery, Read, StoreError};
+use crate::read::{EventCursor, EventQuery, ImageQuery, NodeQuery, Read, StoreError};
 
 /// How old it may be: images and nodes change rarely, and ten thousand nodes are read within a second.
 const AGE: Duration = Duration::from_secs(30);
@@ -225,11 +225,24 @@ async fn read_events<S: Read>(
     store: &S,
     since: SystemTime,
 ) -> Result<Vec<Arc<NodeEvent>>, StoreError> {
+    let events = troubles(store, Some(since), MAX_EVENTS).await?.into_iter();
+    let events = events.map(|(_, event)| event);
+    // A death whose instruction nobody could look at is no finding, but a death all the same.
+    let events = events.filter(|event| evidence::id_of_event(event).is_some() || is_death(event));
+    Ok(events.map(Arc::new).collect())
+}
+
+/// Illegal instructions and failed execs, the newest `most` of each.
+pub(crate) async fn troubles<S: Read>(
+    store: &S,
+    since: Option<SystemTime>,
+    most: u32,
+) -> Result<Vec<(EventCursor, NodeEvent)>, StoreError> {
     let filter = Filter {
-        since: Some(since),
+        since,
         ..Filter::default()
     };
-    let mut found = Vec::new();
+    let mut read = Vec::new();
     // Apart: what is refused in a loop must not hide what died.
     for kind in [EventKind::IllegalInstruction, EventKind::FailedExec] {
         let query = EventQuery {
@@ -240,16 +253,11 @@ async fn read_events<S: Read>(
             kinds: vec![kind.as_str().to_owned()],
             ascending: false,
             after: None,
-            limit: MAX_EVENTS,
+            limit: most,
         };
-        let events = store.events(query).await?.into_iter();
-        let events = events.map(|(_, event)| event);
-        // A death whose instruction nobody could look at is no finding, but a death all the same.
-        let events =
-            events.filter(|event| evidence::id_of_event(event).is_some() || is_death(event));
-        found.extend(events.map(Arc::new));
+        read.extend(store.events(query).await?);
     }
-    Ok(found)
+    Ok(read)
 }
 
 async fn read_images<S: Read>(

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use archtrace_facts::arch::Arch;
 use archtrace_facts::report::Record;
 use archtrace_facts::select::{Filter, Selection};
 use archtrace_proto::v1;
@@ -76,6 +77,16 @@ fn counts(filter: &Filter) -> [(&'static str, usize); 11] {
         ("archs", archs.len()),
         ("modes", modes.len()),
     ]
+}
+
+/// The architecture that is asked about: where fleets move to, if none is named.
+pub(super) fn arch(word: &str) -> Result<Arch, Status> {
+    match word {
+        "" => Ok(Arch::Arm64),
+        word => word
+            .parse()
+            .map_err(|error| Status::invalid_argument(format!("arch: {error}"))),
+    }
 }
 
 /// Refuses a list of too many values.

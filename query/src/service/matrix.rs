@@ -1,6 +1,5 @@
 //! The portability matrix, in pages of workloads.
 
-use archtrace_facts::arch::Arch;
 use archtrace_facts::matrix::decide;
 use archtrace_proto::v1;
 use tonic::Status;
@@ -10,9 +9,6 @@ use crate::matrix::{Key, Wanted, gather};
 use crate::page::{self, Page, limit};
 use crate::read::Read;
 use crate::token::{self, Token};
-
-/// Where fleets move to.
-const DEFAULT_ARCH: Arch = Arch::Arm64;
 
 pub(super) async fn get<S: Read>(
     query: &Inner<S>,
@@ -32,12 +28,7 @@ pub(super) async fn get<S: Read>(
     ask::few("clusters", clusters.len())?;
     ask::few("namespaces", namespaces.len())?;
     ask::few("workloads", workloads.len())?;
-    let arch = match arch.as_str() {
-        "" => DEFAULT_ARCH,
-        word => word
-            .parse()
-            .map_err(|error| Status::invalid_argument(format!("arch: {error}")))?,
-    };
+    let arch = ask::arch(&arch)?;
     let wanted = Wanted {
         clusters,
         namespaces,

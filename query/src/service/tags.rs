@@ -16,9 +16,6 @@ use crate::registry::Registry;
 use crate::tags::{self, Gathered, Usage, Wanted};
 use crate::token::{self, Texts, Token};
 
-/// Where fleets move to.
-const DEFAULT_ARCH: Arch = Arch::Arm64;
-
 /// What to do where registries are not asked.
 const NOBODY: &str = "registries are not asked: start archtrace-collector with --registry-check";
 
@@ -71,12 +68,7 @@ pub(super) async fn list<S: Read>(
     ] {
         ask::few(field, values.len())?;
     }
-    let arch = match arch.as_str() {
-        "" => DEFAULT_ARCH,
-        word => word
-            .parse()
-            .map_err(|error| Status::invalid_argument(format!("arch: {error}")))?,
-    };
+    let arch = ask::arch(&arch)?;
     let wanted = Wanted {
         references,
         clusters,

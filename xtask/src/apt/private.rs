@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result};
 
-use super::{Package, apt, output, update};
+use super::{Package, apt, update};
+use crate::output::output;
 use crate::paths;
 
 /// Downloads `package` into `dir`.

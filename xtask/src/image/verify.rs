@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use nix::sys::stat::{Mode, umask};
 use serde_json::Value;
 
@@ -17,6 +17,7 @@ use super::layout::Image;
 use super::packages::{Features, Known};
 use super::recipe::{self, Recipe};
 use super::{schema, sha256};
+use crate::output::output;
 use crate::vm::Arch;
 use crate::{apt, binaries, emulator, paths, progress};
 
@@ -323,20 +324,4 @@ fn libraries(root: &Path, host: Arch) -> Command {
         .arg("--library-path")
         .arg(root.join("usr/lib").join(triple));
     command
-}
-
-/// What `command` prints, if it ends well.
-fn output(command: &mut Command) -> Result<String> {
-    let output = command
-        .output()
-        .with_context(|| format!("start {}", command.get_program().display()))?;
-    if !output.status.success() {
-        bail!(
-            "{command:?} ended with {}: {}{}",
-            output.status,
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
