@@ -20,6 +20,10 @@ use std::process::ExitCode;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
+    if let Some(error) = forward::become_other(std::env::args_os()) {
+        eprintln!("archtrace: {error}");
+        return ExitCode::FAILURE;
+    }
     let as_plugin = is_plugin(std::env::args_os().next().as_ref());
     let code = match args::Args::read(as_plugin) {
         Err(error) => usage(&error),

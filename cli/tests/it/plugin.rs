@@ -267,16 +267,19 @@ fn a_child_that_dies_is_told() {
     assert!(error.contains("lost connection to pod"), "{error}");
 }
 
-/// Whoever ends it ends the child too, also while nothing is forwarded yet.
+/// Whoever ends it ends the child too, in whichever way, also while nothing is forwarded yet.
 #[test]
 fn a_signal_leaves_no_child() {
     let collector = Collector::filled();
     let get = format!("echo '{SERVICE}'");
-    for forward in [forwarding(&collector), "exec sleep 1000".to_owned()] {
-        let dir = place(&Kubectl {
-            get: &get,
-            forward: &forward,
-        });
+    let (forwards, waits) = (forwarding(&collector), "exec sleep 1000".to_owned());
+    for (forward, signal) in [
+        (&forwards, Signal::SIGTERM),
+        (&waits, Signal::SIGTERM),
+        (&forwards, Signal::SIGKILL),
+        (&waits, Signal::SIGKILL),
+    ] {
+        let dir = place(&Kubectl { get: &get, forward });
         let mut command = Command::new(dir.path().join("kubectl-archtrace"));
         let verify = ["verify", "--namespace", "pay", "--arch", "arm64"];
         command.args(verify).args(["--for", "5m"]);
@@ -291,10 +294,10 @@ fn a_signal_leaves_no_child() {
             std::thread::sleep(Duration::from_millis(20));
         }
         let id = i32::try_from(child.id()).expect("a pid");
-        kill(Pid::from_raw(id), Signal::SIGTERM).expect("it is ours");
+        kill(Pid::from_raw(id), signal).expect("it is ours");
         let status = child.wait().expect("it is ours");
         assert!(!status.success(), "{status}");
-        assert!(is_over(dir.path()), "the child goes on");
+        assert!(is_over(dir.path()), "after {signal} the child goes on");
     }
 }
 
