@@ -274,3 +274,26 @@ async fn nodes_that_come_and_go_are_judged_each_for_itself() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn where_nothing_is_noted_yet_not_all_is_told_at_once() {
+    let store = Arc::new(Memory::default());
+    let names: Vec<_> = (0..5100).map(|i| format!("n{i}")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let (query, _) = with(&store, &names, vec![agent("a", namespace("falcon"))]);
+    let (mut known, mut told) = (Known::default(), Vec::new());
+    loop {
+        let looked = query.coverage_changes(known).await.expect("a look");
+        known = looked.0;
+        assert!(looked.1.len() <= 5000, "{}", looked.1.len());
+        told.extend(looked.1.into_iter().map(|change| change.place));
+        if !known.has_more() {
+            break;
+        }
+    }
+    told.sort();
+    told.dedup();
+    assert_eq!(told.len(), names.len(), "each once");
+    let (known, changes) = query.coverage_changes(known).await.expect("a look");
+    assert_eq!((changes.len(), known.has_more()), (0, false));
+}
