@@ -10,6 +10,8 @@ use anyhow::{Context as _, Result, ensure};
 use archtrace_guests::zip::{Member, zip};
 use archtrace_guests::{Isa, Program, build};
 
+use crate::binfmt::REGISTRY;
+use crate::cases::failures::{ENOEXEC, attempt};
 use crate::pods::{Container, Controller, Image, Kubelet, Pod, Template};
 use crate::world::{NODE, World};
 
@@ -95,7 +97,7 @@ impl Fleet {
 
         // Nobody registered an emulator yet.
         world.handler().disable()?;
-        let observer = observer(world.kubelet()?, foreign);
+        let observer = runs_no_foreign(world).and_then(|()| observer(world.kubelet()?, foreign));
         world.handler().enable()?;
         let kubelet = world.kubelet()?;
         let canary = run(
@@ -273,6 +275,16 @@ fn run(kubelet: &Kubelet, pod: Pod, container: &str, image: Image) -> Result<Pla
     kubelet.import(&image)?;
     let id = kubelet.run(&pod, &Container::new(container, &image.name))?;
     Ok(Placed { pod, image, id })
+}
+
+/// Whether this machine refuses programs of the other architecture now: a handler of somebody else's would
+/// run what the story expects to fail.
+fn runs_no_foreign(world: &World) -> Result<()> {
+    let program = world.program("refused", world.foreign(), Program::Exit(0))?;
+    let errno = attempt(&program.display().to_string(), false)
+        .with_context(|| format!("somebody else's handler is in the way; look into {REGISTRY}"))?;
+    ensure!(errno == Some(ENOEXEC), "execve returned {errno:?}");
+    Ok(())
 }
 
 /// An agent whose image is for the other architecture, on a node that cannot emulate it.
