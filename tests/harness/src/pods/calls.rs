@@ -135,13 +135,23 @@ impl Kubelet {
     ///
     /// # Errors
     /// If it does not end in time, or runs to a good end.
-    pub fn refused(&self, id: &str) -> Result<Exit> {
+    pub fn refused(&self, pod: &Pod, id: &str) -> Result<Exit> {
         // Whether starting it succeeds depends on the version of runc. Where it does not, that is told of
         // the container's end too, unless the question never got there.
         let started = self.start_container(id);
-        let exit = self.exit(id).with_context(|| match &started {
-            Ok(()) => "it was started".to_owned(),
-            Err(error) => format!("it was not started: {error:#}"),
+        let exit = self.exit(id).with_context(|| {
+            let started = match &started {
+                Ok(()) => "it was started".to_owned(),
+                Err(error) => format!("it was not started: {error:#}"),
+            };
+            let runs = match self.main_process(pod, id) {
+                Ok(pid) => {
+                    let program = std::fs::read_link(format!("/proc/{pid}/exe"));
+                    format!("process {pid} runs in it: {program:?}")
+                }
+                Err(error) => format!("{error:#}"),
+            };
+            format!("{started}, and {runs}")
         })?;
         ensure!(exit.code != 0, "it was not refused: {exit:?}");
         Ok(exit)

@@ -298,7 +298,7 @@ fn observer(kubelet: &Kubelet, foreign: Isa) -> Result<Placed> {
     kubelet.import(&image)?;
     let pod = kubelet.pod_of(&OBSERVER)?;
     let id = kubelet.create(&pod, &Container::new("observer", &image.name))?;
-    kubelet.refused(&id).context("the observer")?;
+    kubelet.refused(&pod, &id).context("the observer")?;
     Ok(Placed { pod, image, id })
 }
 
