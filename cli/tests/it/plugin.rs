@@ -4,7 +4,8 @@
 //! of which a small server is not made. The script plays what the real one prints, and above all its faults.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::io::Write as _;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -35,15 +36,28 @@ fn place(kubectl: &Kubectl<'_>) -> tempfile::TempDir {
         "#!/bin/sh\necho \"$@\" >> {noted}/asked\ncase \"$*\" in\n*'get services'*) {get} ;;\n\
          *port-forward*) echo $$ > {noted}/pid; {forward} ;;\nesac\n"
     );
-    let file = dir.path().join("kubectl");
-    fs::write(&file, script).expect("is written");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("is ours");
+    executable(&dir.path().join("kubectl"), &script);
     symlink(
         env!("CARGO_BIN_EXE_archtrace"),
         dir.path().join("kubectl-archtrace"),
     )
     .expect("is linked");
     dir
+}
+
+/// Has another process write it: a child that another test starts meanwhile would have inherited the descriptor
+/// until its exec, and who executes what somebody may write to gets ETXTBSY (execve(2)).
+fn executable(file: &Path, script: &str) {
+    let mut install = Command::new("install")
+        .args(["--mode=755", "/dev/stdin"])
+        .arg(file)
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("coreutils have it");
+    let mut stdin = install.stdin.take().expect("piped");
+    stdin.write_all(script.as_bytes()).expect("it reads");
+    drop(stdin);
+    assert!(install.wait().expect("it is ours").success());
 }
 
 fn run(dir: &Path, args: &[&str], server: Option<&str>) -> Output {
