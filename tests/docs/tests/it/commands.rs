@@ -12,6 +12,10 @@ use archtrace_docs::{Block, Note, Notes, Page};
 use run::Ended;
 use world::{Place, World};
 
+/// How a shell ends where there is no such program.
+const NOT_FOUND: i32 = 127;
+const HINT: &str = " (what cannot be run here says so, in a comment: tests/docs/src/notes.rs)";
+
 /// What one command should do.
 struct Case<'a> {
     /// Where it stands, and as what.
@@ -66,12 +70,11 @@ impl Case<'_> {
         let ended = place.run(before, &text, self.goes_on_after());
         let ended = ended.map_err(|error| format!("{}: {error}", self.at))?;
         if ended.code != self.code() {
+            let (at, code, told) = (&self.at, self.code(), ended.told());
+            let hint = if ended.code == NOT_FOUND { HINT } else { "" };
             return Err(format!(
-                "{}: ended with {}, not {}:\n{}",
-                self.at,
-                ended.code,
-                self.code(),
-                ended.told()
+                "{at}: ended with {}, not {code}{hint}:\n{told}",
+                ended.code
             ));
         }
         Ok(Some(ended))
