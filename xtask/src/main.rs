@@ -13,6 +13,7 @@ mod containerd;
 mod cpio;
 mod demo;
 mod emulator;
+mod failures;
 mod fuzz;
 mod image;
 mod kernel;
