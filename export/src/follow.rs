@@ -79,7 +79,7 @@ pub async fn run<S: Read, K: Sink>(
         sink,
         positions,
         progress,
-        backoff: Backoff::default(),
+        backoff: Backoff::new(),
         trouble: None,
     };
     loop {
