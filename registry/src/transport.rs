@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use archtrace_facts::text::escape;
+use archtrace_facts::text::{escape, with_causes};
 use http::header::{ACCEPT, AUTHORIZATION, LOCATION, RETRY_AFTER, USER_AGENT};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
@@ -291,13 +291,7 @@ fn joined(from: &Uri, location: &str) -> Option<Uri> {
 
 /// An error with what is behind it; URLs are not part of it.
 fn whole(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    escape(text.as_bytes())
+    escape(with_causes(error).as_bytes())
 }
 
 #[cfg(test)]

@@ -1,13 +1,10 @@
 //! `cargo xtask test`: every check and test, cheapest first.
 
-mod failures;
-
-use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::binaries::{self, cargo};
 use crate::checklist::{self, Column};
@@ -132,11 +129,7 @@ fn checks(outcomes: &mut Vec<Outcome>) {
         step(outcomes, title, || {
             let needed = database.iter().chain(&driver).chain(&docker_registry);
             let needed = needed.map(|(name, path)| (name, path));
-            progress::command(title, command(line).envs(needed)).map_err(|error| {
-                let log = fs::read(progress::log_of(title)).unwrap_or_default();
-                let failed = failures::of(&String::from_utf8_lossy(&log));
-                with_lines(error, failed)
-            })
+            progress::command(title, command(line).envs(needed))
         });
     }
     step(outcomes, "the book", docs::book);
@@ -252,14 +245,6 @@ fn heard(command: &mut Command) -> Result<Cases> {
 fn with_failures(what: &str, cases: &Cases) -> String {
     let lines = cases.failures.iter().map(|case| format!("\n    {case}"));
     std::iter::once(what.to_owned()).chain(lines).collect()
-}
-
-/// With `lines` below it.
-fn with_lines(error: anyhow::Error, lines: Vec<String>) -> anyhow::Error {
-    if lines.is_empty() {
-        return error;
-    }
-    anyhow!("{error:#}\n    {}", lines.join("\n    "))
 }
 
 fn step(outcomes: &mut Vec<Outcome>, name: &str, work: impl FnOnce() -> Result<()>) {

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -24,7 +24,8 @@ pub(crate) struct Going {
 pub(crate) fn start(collector: &Collector, args: &[&str]) -> Going {
     let mut child = spawn(collector, args);
     let output = BufReader::new(take_output(&mut child));
-    let (sender, lines) = channel();
+    // More lines than any of them prints.
+    let (sender, lines) = sync_channel(10_000);
     std::thread::spawn(move || {
         for line in output.lines() {
             let Ok(line) = line else { return };

@@ -83,18 +83,7 @@ fn death(at: SystemTime) -> Event {
         key: fact("/app", Mode::Native, 1).key,
         errno: 0,
         count: 1,
-        instruction: Some(IllegalInstruction {
-            origin: Origin::Cpu,
-            code: 2,
-            sender: None,
-            address: 0,
-            bytes: Vec::new(),
-            mnemonic: None,
-            extension: None,
-            cpu_has: None,
-            module: None,
-            offset: None,
-        }),
+        instruction: Some(IllegalInstruction::unread(Origin::Cpu)),
     }
 }
 
