@@ -33,6 +33,7 @@ pub(crate) struct Memory {
 #[derive(Debug)]
 struct Node {
     head: Head,
+    is_forgotten: bool,
     facts: BTreeMap<FactId, (Version, NodeFact)>,
     events: Vec<(Version, NodeEvent)>,
 }
@@ -47,10 +48,12 @@ impl Memory {
             name: name.to_owned(),
             arch: Arch::Amd64,
             version: Version(1),
+            began: Version::default(),
             last_heard: SystemTime::now(),
         };
         nodes.push(Node {
             head,
+            is_forgotten: false,
             facts: BTreeMap::new(),
             events: Vec::new(),
         });
@@ -119,6 +122,21 @@ impl Memory {
             identity,
         };
         node.events.push((node.head.version, event));
+    }
+
+    /// It is no node any more; what happened stays.
+    pub(crate) fn forget(&self, node: NodeId) {
+        let mut nodes = self.lock();
+        let node = &mut nodes[node.0 as usize - 1];
+        node.is_forgotten = true;
+        node.head.version.0 += 1;
+        node.head.began = node.head.version;
+        node.facts.clear();
+    }
+
+    /// It is one again.
+    pub(crate) fn come_back(&self, node: NodeId) {
+        self.lock()[node.0 as usize - 1].is_forgotten = false;
     }
 
     /// The one image that there is.
@@ -282,7 +300,9 @@ impl Read for Memory {
     async fn heads(&self) -> Result<Vec<Head>, StoreError> {
         self.questions.fetch_add(1, Ordering::SeqCst);
         self.check()?;
-        Ok(self.lock().iter().map(|node| node.head.clone()).collect())
+        let nodes = self.lock();
+        let nodes = nodes.iter().filter(|node| !node.is_forgotten);
+        Ok(nodes.map(|node| node.head.clone()).collect())
     }
 
     async fn facts_since(
