@@ -126,12 +126,9 @@ impl Memory {
 
     /// It is no node any more; what happened stays.
     pub(crate) fn forget(&self, node: NodeId) {
-        let mut nodes = self.lock();
-        let node = &mut nodes[node.0 as usize - 1];
-        node.is_forgotten = true;
+        let node = &mut self.lock()[node.0 as usize - 1];
         node.head.version.0 += 1;
-        node.head.began = node.head.version;
-        node.facts.clear();
+        (node.is_forgotten, node.head.began) = (true, node.head.version);
     }
 
     /// It is one again.
