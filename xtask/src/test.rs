@@ -10,8 +10,8 @@ use crate::binaries::{self, cargo};
 use crate::checklist::{self, Column};
 use crate::vm::{self, Arch, Cases};
 use crate::{
-    apt, browser, chart, containerd, emulator, image, paths, postgres, progress, promtool, proto,
-    registry, setup, tree,
+    apt, browser, chart, containerd, docs, emulator, image, paths, postgres, progress, promtool,
+    proto, registry, setup, tree,
 };
 
 const EXAMPLES: &str = "\
@@ -132,6 +132,7 @@ fn checks(outcomes: &mut Vec<Outcome>) {
             progress::command(title, command(line).envs(needed))
         });
     }
+    step(outcomes, "the book", docs::book);
     step(outcomes, "the protocol", proto::check);
     step(outcomes, "the chart", chart::check);
     step(outcomes, "alert rules", promtool::check);
