@@ -28,6 +28,10 @@ pub fn command() -> clap::Command {
 
 /// The program, with the command line of this process.
 pub async fn main() -> ExitCode {
+    if let Some(error) = forward::become_other(std::env::args_os()) {
+        eprintln!("archtrace: {error}");
+        return ExitCode::FAILURE;
+    }
     let as_plugin = is_plugin(std::env::args_os().next().as_ref());
     let code = match args::Args::read(as_plugin) {
         Err(error) => usage(&error),

@@ -31,6 +31,9 @@ const MESSAGE: usize = 1 << 20;
 /// Takes events.
 pub trait Sink: Send + 'static {
     /// Passes events on. When it answers, whatever it says was taken is safe.
+    ///
+    /// # Errors
+    /// Whether the same may be taken another time.
     fn send(&mut self, events: &[NodeEvent])
     -> impl Future<Output = Result<Taken, Refusal>> + Send;
 }
@@ -79,7 +82,7 @@ pub async fn run<S: Read, K: Sink>(
         sink,
         positions,
         progress,
-        backoff: Backoff::default(),
+        backoff: Backoff::new(),
         trouble: None,
     };
     loop {

@@ -14,6 +14,7 @@ mod cpio;
 mod demo;
 mod docs;
 mod emulator;
+mod failures;
 mod fuzz;
 mod image;
 mod kernel;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::paths;
+use crate::{failures, paths};
 
 /// How often a spinner turns and a child is asked whether it ended.
 const TICK: Duration = Duration::from_millis(100);
@@ -39,7 +39,8 @@ pub(crate) fn during<T>(title: &str, work: impl FnOnce() -> Result<T>) -> Result
 /// Runs `command` to its end with its output in a log file.
 ///
 /// # Errors
-/// If it cannot be started or fails; then the end of its output was shown.
+/// If it cannot be started or fails; then the end of its output was shown. Where it is cargo, the error names the tests
+/// that failed.
 pub(crate) fn command(title: &str, command: &mut Command) -> Result<()> {
     fs::create_dir_all(paths::logs())
         .with_context(|| format!("create {}", paths::logs().display()))?;
@@ -61,8 +62,14 @@ pub(crate) fn command(title: &str, command: &mut Command) -> Result<()> {
         for line in tail(&log) {
             writeln!(error, "    {line}")?;
         }
+        let output = fs::read(&log).unwrap_or_default();
+        let failures = failures::told(&String::from_utf8_lossy(&output));
+        let failures: String = failures
+            .iter()
+            .map(|line| format!("\n    {line}"))
+            .collect();
         bail!(
-            "{title}: {program} ended with {status}; all of its output is in {}",
+            "{title}: {program} ended with {status}; all of its output is in {}{failures}",
             log.display()
         );
     }

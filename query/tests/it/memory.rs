@@ -106,6 +106,11 @@ impl Memory {
 
     /// One change: this happened.
     pub(crate) fn tell(&self, node: NodeId, event: Event, identity: Identity) {
+        self.record(node, Record::Event(event), identity);
+    }
+
+    /// One change: the node's agent told of this.
+    pub(crate) fn record(&self, node: NodeId, record: Record, identity: Identity) {
         let mut nodes = self.lock();
         let node = &mut nodes[node.0 as usize - 1];
         node.head.version.0 += 1;
@@ -115,7 +120,7 @@ impl Memory {
             node_arch: node.head.arch,
             stream_id: 1,
             sequence: node.events.len() as u64,
-            record: Record::Event(event),
+            record,
             identity,
         };
         node.events.push((node.head.version, event));
@@ -270,8 +275,12 @@ impl Read for Memory {
     async fn nodes(&self, query: NodeQuery) -> Result<Vec<(NodeId, NodeStatus)>, StoreError> {
         self.check()?;
         let statuses = self.statuses.lock().expect("no test panics meanwhile");
-        let first = query.after.is_none();
-        Ok(statuses.iter().filter(|_| first).cloned().collect())
+        let (first, names) = (query.after.is_none(), &query.names);
+        let is_asked = |name| first && (names.is_empty() || names.contains(name));
+        let found = statuses
+            .iter()
+            .filter(|(_, known)| is_asked(&known.info.name));
+        Ok(found.cloned().collect())
     }
 
     async fn totals(&self, _: SystemTime) -> Result<Totals, StoreError> {
