@@ -356,11 +356,16 @@ async fn what_is_deleted_before_it_was_exported_is_counted() {
     waited.expect("four are skipped and gone");
     let receiver = Receiver::start_at(address, Vec::new()).await;
     wait(|| receiver.sequences() == [4]).await;
+    // Noted too: a write that is under way when the server ends would replace what is written below.
+    let noted = || std::fs::read_to_string(&position).unwrap_or_default();
+    wait(|| noted().ends_with(" 4\n")).await;
     served.end().await;
     // It does not guess where it was.
     std::fs::write(&position, "something else").expect("writes");
     let served = Served::start(&fixture, address).await;
-    let failure = served.server.await.expect("no panic").expect_err("refused");
+    let ended = tokio::time::timeout(Duration::from_secs(60), served.server).await;
+    let ended = ended.expect("it does not start");
+    let failure = ended.expect("no panic").expect_err("refused");
     assert_eq!(failure.exit_code(), 8);
     assert!(failure.to_string().contains("otlp.position"), "{failure}");
 }
