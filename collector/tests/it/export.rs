@@ -87,8 +87,10 @@ struct Export {
 }
 
 impl Export {
-    /// As if the process was killed.
+    /// As if the process was killed, once it has noted how far it is: what is sent is counted before that, and a
+    /// write that is under way would go on.
     async fn end(self) {
+        wait(|| !self.progress.is_behind()).await;
         self.task.abort();
         let _ = self.task.await;
     }
@@ -132,7 +134,6 @@ async fn what_happens_from_now_on_is_exported_once() {
     fixture.happen(5..6).await;
     wait(|| receiver.sequences() == [3, 4, 5]).await;
     wait(|| export.counts().sent == 3).await;
-    wait(|| !export.progress.is_behind()).await;
     export.end().await;
     // It goes on where it was.
     fixture.happen(6..8).await;
