@@ -152,7 +152,8 @@ fn watch(server: &str, signal: Signal, words: &str) {
         Box::new(child.stdout.take().expect("piped")),
         Box::new(child.stderr.take().expect("piped")),
     ];
-    let (sender, lines) = sync_channel(64);
+    // More lines than it prints.
+    let (sender, lines) = sync_channel(10_000);
     for pipe in pipes {
         let sender = sender.clone();
         std::thread::spawn(move || {
