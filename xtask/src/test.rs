@@ -135,7 +135,7 @@ fn checks(outcomes: &mut Vec<Outcome>) {
             progress::command(title, command(line).envs(needed)).map_err(|error| {
                 let log = fs::read(progress::log_of(title)).unwrap_or_default();
                 let failed = failures::of(&String::from_utf8_lossy(&log));
-                with_lines(error, failed)
+                with_lines(error, &failed)
             })
         });
     }
@@ -254,7 +254,7 @@ fn with_failures(what: &str, cases: &Cases) -> String {
 }
 
 /// With `lines` below it.
-fn with_lines(error: anyhow::Error, lines: Vec<String>) -> anyhow::Error {
+fn with_lines(error: anyhow::Error, lines: &[String]) -> anyhow::Error {
     if lines.is_empty() {
         return error;
     }
