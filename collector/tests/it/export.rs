@@ -144,6 +144,27 @@ async fn what_happens_from_now_on_is_exported_once() {
 }
 
 #[tokio::test]
+async fn a_forgotten_node_is_exported_to_its_end() {
+    let fixture = Fixture::new().await;
+    fixture.happen(0..3).await;
+    fixture.begin().await;
+    fixture.happen(3..5).await;
+    let forgotten = fixture.store.forget(vec![fixture.node], at(100));
+    assert_eq!(forgotten.await.expect("works"), 1);
+    let receiver = Receiver::start(Vec::new()).await;
+    let export = fixture.export(client(&receiver.url()));
+    wait(|| receiver.sequences() == [3, 4]).await;
+    wait(|| !export.progress.is_behind()).await;
+    // It comes back, with what was exported before still there.
+    let attached = fixture.store.attach(hello("n", 2), at(200)).await;
+    assert_eq!(attached.expect("works").lease.node, fixture.node);
+    fixture.happen(5..6).await;
+    wait(|| receiver.sequences() == [3, 4, 5]).await;
+    wait(|| !export.progress.is_behind()).await;
+    export.end().await;
+}
+
+#[tokio::test]
 async fn what_was_not_noted_comes_again() {
     let fixture = Fixture::new().await;
     fixture.begin().await;
