@@ -4,14 +4,15 @@
 //! the start, one every half minute, and one with the duration at the end.
 
 use std::fs::{self, File};
-use std::io::{IsTerminal as _, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{IsTerminal as _, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::LazyLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::{failures, paths};
 
@@ -23,6 +24,9 @@ const REMINDER: Duration = Duration::from_secs(30);
 
 /// So much of a failed program's output is shown.
 const TAIL_LINES: usize = 40;
+
+/// The spinners of what goes on at the same time.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
 /// Does `work`, which is named `title` while it lasts.
 ///
@@ -58,10 +62,11 @@ pub(crate) fn command(title: &str, command: &mut Command) -> Result<()> {
     let status = follow(&mut child, &log, &shown)?;
     shown.end(status.success());
     if !status.success() {
-        let mut error = std::io::stderr().lock();
-        for line in tail(&log) {
-            writeln!(error, "    {line}")?;
-        }
+        BARS.suspend(|| {
+            for line in tail(&log) {
+                eprintln!("    {line}");
+            }
+        });
         let output = fs::read(&log).unwrap_or_default();
         let failures = failures::told(&String::from_utf8_lossy(&output));
         let failures: String = failures
@@ -152,12 +157,11 @@ struct Shown {
 impl Shown {
     fn start(title: &str) -> Self {
         let plain = !std::io::stderr().is_terminal();
-        let target = if plain {
-            ProgressDrawTarget::hidden()
+        let bar = if plain {
+            ProgressBar::hidden()
         } else {
-            ProgressDrawTarget::stderr()
+            BARS.add(ProgressBar::new_spinner())
         };
-        let bar = ProgressBar::with_draw_target(None, target);
         if let Ok(style) =
             ProgressStyle::with_template("{spinner} {prefix} [{elapsed}] {wide_msg:.dim}")
         {
@@ -178,10 +182,7 @@ impl Shown {
     fn end(self, success: bool) {
         self.bar.finish_and_clear();
         let mark = if success { "ok " } else { "FAIL" };
-        eprintln!(
-            "{mark} {} ({:.1} s)",
-            self.title,
-            self.start.elapsed().as_secs_f64()
-        );
+        let seconds = self.start.elapsed().as_secs_f64();
+        BARS.suspend(|| eprintln!("{mark} {} ({seconds:.1} s)", self.title));
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -152,7 +152,8 @@ fn watch(server: &str, signal: Signal, words: &str) {
         Box::new(child.stdout.take().expect("piped")),
         Box::new(child.stderr.take().expect("piped")),
     ];
-    let (sender, lines) = channel();
+    // More lines than it prints.
+    let (sender, lines) = sync_channel(10_000);
     for pipe in pipes {
         let sender = sender.clone();
         std::thread::spawn(move || {

@@ -10,7 +10,7 @@ use archtrace_facts::node::{NodeInfo, Preflight};
 use archtrace_facts::report::{Hello, Owner, Record};
 
 /// Facts of which one is emulated.
-pub(crate) const EMULATED: usize = 100;
+const EMULATED: usize = 100;
 
 pub(crate) fn hello(node: usize, epoch: u64) -> Hello {
     Hello {

@@ -18,7 +18,7 @@ use archtrace_query::Read;
 use archtrace_query::read::{FactQuery, NodeQuery, Version};
 use tokio::task::JoinSet;
 
-use made_up::{EMULATED, beat, event, fact, hello, owner};
+use made_up::{beat, event, fact, hello, owner};
 
 type Failure = Box<dyn Error + Send + Sync>;
 

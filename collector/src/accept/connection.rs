@@ -44,6 +44,9 @@ enum Io {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
+/// What is written to, of either kind.
+type Written = dyn AsyncWrite + Unpin;
+
 /// Who is at the other end.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer(Arc<Known>);
@@ -126,7 +129,7 @@ impl Connection {
     fn write<T>(
         &mut self,
         cx: &mut Context<'_>,
-        step: impl FnOnce(Pin<&mut (dyn AsyncWrite + Unpin)>, &mut Context<'_>) -> Poll<io::Result<T>>,
+        step: impl FnOnce(Pin<&mut Written>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         let stepped = match &mut self.io {
             Io::Plain(io) => step(Pin::new(io), cx),
@@ -182,13 +185,13 @@ impl AsyncWrite for Connection {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // hyper and h2 flush once all that they have is written.
-        ready!(self.write(cx, |io, cx| io.poll_flush(cx)))?;
+        ready!(self.write(cx, AsyncWrite::poll_flush))?;
         self.unread = None;
         Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.write(cx, |io, cx| io.poll_shutdown(cx))
+        self.write(cx, AsyncWrite::poll_shutdown)
     }
 
     fn poll_write_vectored(

@@ -9,11 +9,15 @@
 pub mod crates;
 pub mod source;
 
-use std::path::Path;
+use std::env;
+use std::path::{Path, PathBuf};
 
-/// The root of the workspace.
+/// The root of the workspace that is tested: programs of a target directory that checkouts share may have been built
+/// in another one.
 #[must_use]
-pub fn root() -> &'static Path {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors().nth(2).unwrap_or(here)
+pub fn root() -> PathBuf {
+    let here =
+        env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let here = Path::new(&here);
+    here.ancestors().nth(2).unwrap_or(here).to_owned()
 }

@@ -95,7 +95,7 @@ fn values_in_running_text_are_there() {
                     .is_some_and(|(part, _)| parts.contains(&part));
                 // Files are none.
                 if !begins
-                    || [".rs", ".sock", ".toml"]
+                    || [".crt", ".key", ".rs", ".sock", ".toml"]
                         .iter()
                         .any(|end| name.ends_with(end))
                 {

@@ -3,7 +3,9 @@
 use archtrace_docs::page::root;
 use archtrace_docs::{Page, shell};
 use prost_types::field_descriptor_proto::Type;
-use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorSet};
+use prost_types::{
+    DescriptorProto, EnumValueDescriptorProto, FieldDescriptorProto, FileDescriptorSet,
+};
 use serde_json::Value;
 
 /// What every name of a type begins with.
@@ -77,7 +79,7 @@ fn one(set: &FileDescriptorSet, field: &FieldDescriptorProto, value: &Value) -> 
                 .iter()
                 .flat_map(|file| &file.enum_type)
                 .flat_map(|values| &values.value);
-            let mut names = values.map(|known| known.name());
+            let mut names = values.map(EnumValueDescriptorProto::name);
             names.any(|name| value == name)
         }
         Type::String => value.is_string(),

@@ -89,7 +89,7 @@ impl World {
 
     /// Prints what the programs said, and of containerd what is not ordinary: for when a case failed.
     pub fn print_logs(&self) {
-        let runtime = self.kubelet.as_ref().map(|kubelet| kubelet.log());
+        let runtime = self.kubelet.as_ref().map(Kubelet::log);
         let runtime = runtime.map(|log| ("containerd", log));
         let own = ["agent", "collector"].map(|name| (name, self.log(name)));
         for (name, file) in own.into_iter().chain(runtime) {

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
-    MethodDescriptorProto,
+    MessageOptions, MethodDescriptorProto,
 };
 
 use super::{cell, check};
@@ -24,6 +24,7 @@ const MESSAGES: i32 = 4;
 const ENUMS: i32 = 5;
 const SERVICES: i32 = 6;
 const MEMBERS: i32 = 2;
+const INNER_ENUMS: i32 = 4;
 
 #[test]
 fn the_protocol_is_told() {
@@ -69,20 +70,19 @@ fn told(text: &mut String, file: &FileDescriptorProto) {
     for (at, message) in (0..).zip(&file.message_type) {
         let name = message.name();
         let mut inner = message.nested_type.iter();
-        assert!(
-            inner.all(is_map) && message.enum_type.is_empty(),
-            "{name} has types of its own"
-        );
+        assert!(inner.all(is_map), "{name} has messages of its own");
         let _ = write!(text, "\n### {name}\n\n");
         let path = [MESSAGES, at];
         paragraph(text, comments.about(&path));
         fields(text, message, &path, &comments);
+        for (at, values) in (0..).zip(&message.enum_type) {
+            let path = [&path[..], &[INNER_ENUMS, at]].concat();
+            let name = format!("{name}.{}", values.name());
+            enumeration(text, &name, values, &path, &comments);
+        }
     }
     for (at, values) in (0..).zip(&file.enum_type) {
-        let _ = write!(text, "\n### {}\n\n", values.name());
-        let path = [ENUMS, at];
-        paragraph(text, comments.about(&path));
-        enumerators(text, values, &path, &comments);
+        enumeration(text, values.name(), values, &[ENUMS, at], &comments);
     }
 }
 
@@ -129,7 +129,7 @@ fn is_map(message: &DescriptorProto) -> bool {
     message
         .options
         .as_ref()
-        .is_some_and(|options| options.map_entry())
+        .is_some_and(MessageOptions::map_entry)
 }
 
 fn kind(of: &DescriptorProto, field: &FieldDescriptorProto) -> String {
@@ -157,20 +157,24 @@ fn kind(of: &DescriptorProto, field: &FieldDescriptorProto) -> String {
 /// Types of others are those of protobuf itself.
 fn link(name: &str) -> String {
     match name.strip_prefix(PACKAGE) {
-        Some(own) => format!("[`{own}`](#{})", own.to_lowercase()),
+        Some(own) => format!("[`{own}`](#{})", own.to_lowercase().replace('.', "")),
         None => format!("`{}`", name.trim_start_matches('.')),
     }
 }
 
-fn enumerators(text: &mut String, values: &EnumDescriptorProto, path: &[i32], comments: &Comments) {
+fn enumeration(
+    text: &mut String,
+    name: &str,
+    values: &EnumDescriptorProto,
+    path: &[i32],
+    comments: &Comments,
+) {
+    let _ = write!(text, "\n### {name}\n\n");
+    paragraph(text, comments.about(path));
     text.push_str("| value | number | |\n|---|--:|---|\n");
     for (at, value) in (0..).zip(&values.value) {
         let about = comments.about(&[path, &[MEMBERS, at]].concat());
-        let _ = writeln!(
-            text,
-            "| `{}` | {} | {about} |",
-            value.name(),
-            value.number()
-        );
+        let (name, number) = (value.name(), value.number());
+        let _ = writeln!(text, "| `{name}` | {number} | {about} |");
     }
 }
