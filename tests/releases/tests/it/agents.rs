@@ -67,7 +67,8 @@ async fn nothing_is_lost_between_releases() {
         let expected: Vec<_> = fleet.expected().collect();
         let report = check::check(&mut reader, &expected).await.expect("answers");
         assert!(report.is_right() && report.events > 0, "{report}");
-        fleet.disconnect();
+        drop(expected);
+        drop(fleet);
         collector.end().await;
     }
 }
