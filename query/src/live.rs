@@ -209,6 +209,11 @@ impl<S> Shared<S> {
     }
 
     fn coverage_of(&self, heads: &[Head]) -> Coverage {
+        self.coverage_within(heads, &[])
+    }
+
+    /// Of these clusters; of all if there are none.
+    fn coverage_within(&self, heads: &[Head], clusters: &[String]) -> Coverage {
         let since = alive_since(self.heartbeat_interval);
         let heard = heads.iter().map(|head| {
             (
@@ -217,7 +222,13 @@ impl<S> Shared<S> {
                 head.last_heard >= since,
             )
         });
-        Coverage::of(&heard.collect::<Vec<_>>(), &self.expected.nodes())
+        let heard: Vec<_> = heard.collect();
+        let expected = self.expected.nodes();
+        if clusters.is_empty() {
+            Coverage::of(&heard, &expected)
+        } else {
+            Coverage::of_clusters(&heard, &expected, clusters)
+        }
     }
 }
 
@@ -336,6 +347,20 @@ impl<S: Read> Live<S> {
     pub(crate) async fn coverage(&self) -> Result<Option<v1::NodeCoverage>, Status> {
         let coverage = self.known_coverage().await?;
         Ok(Some(coverage.as_ref().into()))
+    }
+
+    /// Which nodes of these clusters an answer cannot speak for; of all clusters if there are none.
+    pub(crate) async fn coverage_of_clusters(
+        &self,
+        clusters: &[String],
+    ) -> Result<Option<v1::NodeCoverage>, Status> {
+        if clusters.is_empty() {
+            return self.coverage().await;
+        }
+        let heads = self.shared.store.heads().await.map_err(unavailable)?;
+        Ok(Some(
+            (&self.shared.coverage_within(&heads, clusters)).into(),
+        ))
     }
 
     /// Nodes that should report and never did, in order.

@@ -262,6 +262,8 @@ agents:
     nameless.identity.workload.clear();
     for (nodes, more, code, words) in [
         ("c/n1\nc/n2\n", None, 0, ""),
+        // Of another cluster than the one that is asked about.
+        ("c/n1\nc/n2\nd/n9\n", None, 0, ""),
         ("c/n1\nc/n2\nc/n9\n", None, 3, "1 node never reported"),
         (
             "c/n1\nc/n2\nc/n3\n",
@@ -281,7 +283,9 @@ agents:
         if let Some(node) = more {
             collector.report(&node);
         }
-        let assert = collector.archtrace(&["matrix", "web"]).assert();
+        let assert = collector
+            .archtrace(&["matrix", "web", "--cluster", "c"])
+            .assert();
         let output = assert.get_output();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let (out, err) = (text(&output.stdout), text(&output.stderr));

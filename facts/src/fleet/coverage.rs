@@ -142,15 +142,42 @@ impl Coverage {
     /// What is to be said, if these nodes (cluster, name, and whether they report now) were ever heard.
     #[must_use]
     pub fn of(heard: &[(&str, &str, bool)], expected: &ExpectedNodes) -> Self {
+        Self::of_those(heard, expected, |_| true)
+    }
+
+    /// The same of these clusters only. A node that should report, and whose cluster the list does not say, may be of
+    /// any.
+    #[must_use]
+    pub fn of_clusters(
+        heard: &[(&str, &str, bool)],
+        expected: &ExpectedNodes,
+        clusters: &[String],
+    ) -> Self {
+        Self::of_those(heard, expected, |cluster| {
+            clusters.iter().any(|wanted| wanted == cluster)
+        })
+    }
+
+    fn of_those(
+        heard: &[(&str, &str, bool)],
+        expected: &ExpectedNodes,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Self {
         let clusters = expected.clusters();
-        let silent = heard.iter().filter(|(_, _, reports)| !reports);
-        let stale = silent.filter(|(cluster, name, _)| expected.expects(&clusters, cluster, name));
+        let those = heard.iter().filter(|(cluster, ..)| wanted(cluster));
+        let (reporting, silent): (Vec<_>, Vec<_>) = those.partition(|(_, _, reports)| *reports);
+        let stale = silent
+            .into_iter()
+            .filter(|(cluster, name, _)| expected.expects(&clusters, cluster, name));
         let stale: Vec<_> = stale.map(|(_, name, _)| *name).collect();
         let unheard = expected.unheard(heard.iter().map(|(cluster, name, _)| (*cluster, *name)));
-        let unknown: Vec<_> = unheard.iter().map(|node| node.name.as_str()).collect();
+        let unknown = unheard
+            .iter()
+            .filter(|node| node.cluster.as_deref().is_none_or(&wanted));
+        let unknown: Vec<_> = unknown.map(|node| node.name.as_str()).collect();
         let count = |nodes: usize| u64::try_from(nodes).unwrap_or(u64::MAX);
         Self {
-            reporting: count(heard.iter().filter(|(_, _, reports)| *reports).count()),
+            reporting: count(reporting.len()),
             stale: count(stale.len()),
             unknown: count(unknown.len()),
             stale_nodes: first(stale),
@@ -223,6 +250,32 @@ mod tests {
         check(Some(&["a/n1", "a/n9"]), &["n1", "n3"], &["n9"]);
         check(Some(&["a/n2", "b/n2"]), &["n2"], &["n2"]);
         check(Some(&["a/n2", "n3", "c/n5"]), &["n2", "n3"], &["n5"]);
+    }
+
+    #[test]
+    fn of_a_cluster_is_told_what_may_be_of_it() {
+        let check = |list: Option<&[&str]>, cluster: &str, stale: &[&str], unknown: &[&str]| {
+            let expected = ExpectedNodes {
+                source: "file".to_owned(),
+                nodes: list.map(|list| list.iter().map(node).collect()),
+                machines: BTreeMap::new(),
+            };
+            let told = Coverage::of_clusters(HEARD, &expected, &[cluster.to_owned()]);
+            let should = (u64::from(cluster == "a"), own(stale), own(unknown));
+            let is = (told.reporting, told.stale_nodes, told.unknown_nodes);
+            assert_eq!(is, should, "{list:?} {cluster}");
+            assert_eq!(
+                (told.stale, told.unknown),
+                (stale.len() as u64, unknown.len() as u64)
+            );
+        };
+        check(None, "a", &["n2"], &[]);
+        check(None, "b", &["n1", "n3"], &[]);
+        check(None, "c", &[], &[]);
+        check(Some(&["a/n2", "b/n3", "b/n8"]), "a", &["n2"], &[]);
+        check(Some(&["a/n2", "b/n3", "b/n8"]), "b", &["n3"], &["n8"]);
+        // Nobody said where it should be.
+        check(Some(&["n2", "n8"]), "b", &[], &["n8"]);
     }
 
     #[test]

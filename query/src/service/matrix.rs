@@ -34,6 +34,7 @@ pub(super) async fn get<S: Read>(
         namespaces,
         workloads,
     };
+    let coverage = query.live.coverage_of_clusters(&wanted.clusters).await?;
     let facts = query.live.loaded().await?;
     let recent = facts.recent(query.alive_since()).await;
     let recent = recent.map_err(ask::unavailable)?;
@@ -70,7 +71,7 @@ pub(super) async fn get<S: Read>(
     Ok(v1::GetMatrixResponse {
         workloads,
         next_page_token: token::next(next, question),
-        coverage: query.live.coverage().await?,
+        coverage,
         unnamed_facts,
     })
 }

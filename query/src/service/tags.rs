@@ -75,6 +75,7 @@ pub(super) async fn list<S: Read>(
         namespaces,
         workloads,
     };
+    let coverage = query.live.coverage_of_clusters(&wanted.clusters).await?;
     let shared = query.live.loaded().await?;
     // Some milliseconds of work, which others should not wait for.
     let gathered = tokio::task::spawn_blocking(move || tags::gather(&shared.table(), &wanted));
@@ -99,7 +100,7 @@ pub(super) async fn list<S: Read>(
     Ok(v1::ListTagsResponse {
         tags,
         next_page_token: token::next(next, question),
-        coverage: query.live.coverage().await?,
+        coverage,
         unnamed_facts,
     })
 }
