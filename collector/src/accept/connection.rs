@@ -225,8 +225,10 @@ pub(crate) async fn connected() -> (Connection, TcpStream) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::sync_channel;
+
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::time::Instant;
+    use tokio::time::{Instant, advance};
 
     use super::*;
 
@@ -269,15 +271,22 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_reads_all_may_take_as_long_as_it_likes_between() {
         let (mut connection, mut peer) = connected().await;
+        // The clock of a test goes on by itself while everything waits, for the system too, which may be slow. As long
+        // as a thread is busy it does not (`tokio::time::advance`).
+        let (done, busy) = sync_channel::<()>(0);
+        let busy = tokio::task::spawn_blocking(move || busy.recv());
         for _ in 0..3 {
             let mut all = vec![0; MUCH];
             let reading = async {
-                sleep(UNREAD / 2).await;
+                advance(UNREAD / 2).await;
                 peer.read_exact(&mut all).await
             };
             let (written, read) = tokio::join!(write(&mut connection), reading);
             written.expect("it is read");
             read.expect("it is there");
         }
+        drop(done);
+        let ended = busy.await.expect("it waits for nothing else");
+        assert!(ended.is_err());
     }
 }

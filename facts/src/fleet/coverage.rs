@@ -165,7 +165,7 @@ impl Coverage {
     ) -> Self {
         let clusters = expected.clusters();
         let those = heard.iter().filter(|(cluster, ..)| wanted(cluster));
-        let (reporting, silent): (Vec<_>, Vec<_>) = those.partition(|(_, _, reports)| *reports);
+        let (reporting, silent): (Vec<&_>, Vec<&_>) = those.partition(|(_, _, reports)| *reports);
         let stale = silent
             .into_iter()
             .filter(|(cluster, name, _)| expected.expects(&clusters, cluster, name));
