@@ -120,10 +120,15 @@ pub fn json(report: &Preflight) -> String {
 
 impl From<SensorError> for crate::AgentError {
     fn from(error: SensorError) -> Self {
-        match &error {
-            _ if error.is_privilege() => Self::Privilege(error.to_string()),
-            _ if error.is_kernel() => Self::Kernel(error.to_string()),
-            _ => Self::Failed(error.to_string()),
+        if let Some(lacks) = error.lacks() {
+            return Self::Privilege(format!("{error}: {lacks}"));
         }
+        if error.is_kernel() {
+            return Self::Kernel(error.to_string());
+        }
+        Self::Failed(match error.hint() {
+            Some(hint) => format!("{error}\n{hint}"),
+            None => error.to_string(),
+        })
     }
 }

@@ -70,6 +70,7 @@ pub fn run(config: Config) -> Result<(), AgentError> {
     let runs_32bit = compat::try_out(arch, registry::read().rules());
     tracing::debug!(runs_32bit, "32-bit programs were tried");
     let mut sensor = Sensor::start(arch, best_tier, kernel_log)?;
+    sensor.give_up_privileges();
     say(&sensor);
     let owner = Owner {
         cluster: cluster.clone(),

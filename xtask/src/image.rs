@@ -3,6 +3,7 @@
 //! Each is an OCI layout: a directory that tools copy to a registry. One commit, built by the same compilers,
 //! makes the same digests wherever and whenever that is (docs/images.md).
 
+mod archive;
 mod build;
 mod commit;
 mod job;
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
+pub(crate) use self::archive::archives;
 use self::build::Place;
 use self::commit::Commit;
 use self::job::Job;

@@ -1,6 +1,7 @@
 //! `cargo xtask vm`: boots real kernels under emulation and runs the test cases there.
 
 mod boot;
+mod deploy;
 mod disk;
 mod image;
 mod machine;
@@ -173,7 +174,9 @@ pub(crate) fn run(machines: &[Machine], case: Option<&str>) -> Result<Vec<Report
         let programs = binaries::build_static(arch)?;
         for machine in of_arch {
             let kernel = machine.kernel()?;
-            let image = image::make(*machine, &kernel, &programs)?;
+            let deployed = machine.pods.then(|| deploy::files(arch, &programs));
+            let deployed = deployed.transpose()?.unwrap_or_default();
+            let image = image::make(*machine, &kernel, &programs, &deployed)?;
             let disk = machine.pods.then(|| disk(arch)).transpose()?;
             pending.push((*machine, kernel, image, disk));
         }

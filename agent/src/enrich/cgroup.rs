@@ -3,6 +3,8 @@
 //! The kernel counts by cgroups of v2. Where v1 is mounted too, containers may be known to that only, and
 //! all share one cgroup of v2; then the process itself is asked, as long as it is there.
 
+mod namespace;
+
 use std::collections::{HashMap, VecDeque};
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
@@ -34,6 +36,8 @@ pub(crate) struct Cgroups {
     root: Option<PathBuf>,
     /// Where hierarchies of v1 are mounted.
     v1: Vec<PathBuf>,
+    /// What procfs counts paths in v2 from: `/` but in a cgroup namespace.
+    base: Vec<u8>,
     known: HashMap<u64, String>,
     /// Those that were made while the agent watched, in that order: they may be gone by the time that
     /// somebody asks, and are kept for a while.
@@ -45,9 +49,12 @@ impl Cgroups {
     /// Finds the hierarchy; `proc` is where procfs is mounted.
     pub(crate) fn new(proc: &Path) -> Self {
         let mounts = fs::read(proc.join("self/mountinfo")).unwrap_or_default();
+        let root = mount_points(&mounts, b"cgroup2").next();
+        let base = root.as_deref().and_then(|root| namespace::base(proc, root));
         Self {
             proc: proc.to_owned(),
-            root: mount_points(&mounts, b"cgroup2").next(),
+            base: base.unwrap_or_default(),
+            root,
             v1: mount_points(&mounts, b"cgroup").collect(),
             known: HashMap::new(),
             made: VecDeque::new(),
@@ -160,13 +167,7 @@ impl Cgroups {
                 return None;
             }
             self.remember(id, path.as_os_str().as_bytes());
-            let Ok(entries) = fs::read_dir(root.join(&path)) else {
-                continue;
-            };
-            let children = entries
-                .flatten()
-                .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-            open.extend(children.map(|entry| path.join(entry.file_name())));
+            open.extend(children(&root, &path));
         }
         (inode(&root, b"") == Some(ROOT_INODE)).then_some(&self.known)
     }
@@ -178,14 +179,20 @@ impl Cgroups {
         self.known.insert(id, readable(path));
     }
 
-    /// The v2 line of `/proc/<pid>/cgroup` (cgroups(7)): `0::/path`.
+    /// Where in the hierarchy a process is now.
     fn of_process(&self, pid: u32) -> Option<Vec<u8>> {
-        let content = fs::read(self.proc.join(pid.to_string()).join("cgroup")).ok()?;
-        content
-            .split(|byte| *byte == b'\n')
-            .find_map(|line| line.strip_prefix(b"0::"))
-            .map(<[u8]>::to_vec)
+        namespace::joined(
+            &self.base,
+            &namespace::told(&self.proc.join(pid.to_string()))?,
+        )
     }
+}
+
+fn children(root: &Path, path: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(root.join(path)).into_iter().flatten();
+    let entries = entries.flatten();
+    let children = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    children.map(|entry| path.join(entry.file_name())).collect()
 }
 
 /// Where something was seen.

@@ -241,6 +241,23 @@ impl Maps {
         result
     }
 
+    /// Whether the kernel lets this process read and write maps.
+    pub(crate) fn is_usable(&mut self) -> bool {
+        // No thread group has this number, so that the iterator finds nothing there.
+        const NOBODY: u32 = 0;
+        let key = CellKey {
+            cgroup: 0,
+            inode: 0,
+            dev: 0,
+            machine: 0,
+            mode: 0,
+            ident: 0,
+        };
+        self.stats().is_ok()
+            && self.adopt.insert(NOBODY, key, 0).is_ok()
+            && self.adopt.remove(&NOBODY).is_ok()
+    }
+
     /// The programs' statistics.
     pub(crate) fn stats(&self) -> Result<Stats, String> {
         stats::read_all(&self.stats)

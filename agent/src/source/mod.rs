@@ -12,6 +12,7 @@ pub(crate) mod missed;
 pub(crate) mod mounts;
 pub(crate) mod node;
 pub(crate) mod offsets;
+pub(crate) mod privileges;
 pub(crate) mod procs;
 pub(crate) mod programs;
 pub(crate) mod prove;

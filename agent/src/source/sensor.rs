@@ -11,7 +11,7 @@ use super::hooks::{self, AttachError, Optional};
 use super::maps::{Maps, MapsError};
 use super::offsets::OffsetsError;
 use super::registry::{self, Registry};
-use super::{btf, offsets, tasks};
+use super::{btf, offsets, privileges, tasks};
 
 /// Why the agent cannot watch this node.
 #[derive(Debug, thiserror::Error)]
@@ -36,30 +36,27 @@ pub(crate) enum SensorError {
 }
 
 impl SensorError {
-    /// Whether more privileges would help.
-    pub(crate) fn is_privilege(&self) -> bool {
-        matches!(self, Self::Attach(_)) && !may_load_programs()
+    /// What this process lacks, if more privileges would help.
+    pub(crate) fn lacks(&self) -> Option<String> {
+        match self {
+            Self::Attach(_) => privileges::keeps_from_loading(privileges::effective()),
+            Self::NoBtf { .. } | Self::Offsets(_) | Self::Maps(_) => None,
+        }
+    }
+
+    /// What else may be the reason, where the kernel refuses everything.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        let refused = matches!(self, Self::Attach(AttachError::Load(_)));
+        (refused && privileges::is_filtered()).then_some(
+            "a profile of seccomp is in force: it has to allow bpf and perf_event_open, as files/seccomp.json of \
+             the chart does, and RuntimeDefault of containerd from 1.7 on",
+        )
     }
 
     /// Whether this kernel is the reason.
     pub(crate) fn is_kernel(&self) -> bool {
         matches!(self, Self::NoBtf { .. } | Self::Offsets(_))
     }
-}
-
-/// Whether this process may load programs of tracing: root in a container need not.
-fn may_load_programs() -> bool {
-    let own = procfs::process::Process::myself().and_then(|own| own.status());
-    // Not readable: then it is not that.
-    own.map_or(true, |status| has_capabilities(status.capeff))
-}
-
-/// `CAP_SYS_ADMIN`, or `CAP_BPF` and `CAP_PERFMON` (`bpf_prog_load` in kernel/bpf/syscall.c; numbers in
-/// include/uapi/linux/capability.h).
-const fn has_capabilities(effective: u64) -> bool {
-    const SYS_ADMIN: u64 = 1 << 21;
-    const PERFMON_AND_BPF: u64 = 1 << 38 | 1 << 39;
-    effective & SYS_ADMIN != 0 || effective & PERFMON_AND_BPF == PERFMON_AND_BPF
 }
 
 /// What watches. Dropping it detaches everything.
@@ -99,6 +96,7 @@ impl Sensor {
         let attached_at = SystemTime::now();
         let mut ebpf = attached.ebpf;
         missing.extend(attached.missing);
+        missing.extend(privileges::missing(privileges::effective()));
         let iterates = match tasks::load(&mut ebpf, &types) {
             Ok(()) => true,
             Err(reason) => {
@@ -137,6 +135,23 @@ impl Sensor {
             iterates,
         })
     }
+
+    /// Gives up the privileges that only attaching needs. Must be called before any thread is started.
+    pub(crate) fn give_up_privileges(&mut self) {
+        let given_up = privileges::give_up(|| {
+            self.maps.is_usable() && (!self.iterates || tasks::iterate(&mut self.ebpf).is_ok())
+        });
+        match given_up {
+            Ok(kept) => tracing::info!(
+                kept = privileges::names(kept),
+                "all other capabilities are given up"
+            ),
+            // No reason to watch less.
+            Err(error) => {
+                tracing::warn!(%error, "capabilities that are needed no more cannot be given up");
+            }
+        }
+    }
 }
 
 /// Whether process ids mean here what they mean in the kernel: `PROC_PID_INIT_INO`,
@@ -149,25 +164,4 @@ fn in_initial_pid_namespace() -> bool {
 pub(crate) fn describe_registry(preflight: &mut Preflight, registry: &Registry) {
     preflight.handlers = registry.rules().iter().map(Handler::from).collect();
     preflight.binfmt = registry.describe();
-}
-
-#[cfg(test)]
-mod tests {
-    use super::has_capabilities;
-
-    #[test]
-    fn root_in_a_container_may_not_be_enough() {
-        for (effective, has) in [
-            (0x01ff_ffff_ffff, true),
-            (0x0020_0000, true),
-            (0x00c0_0000_0000, true),
-            (0x0080_0000_0000, false),
-            (0x0040_0000_0000, false),
-            // Docker's default.
-            (0xa804_25fb, false),
-            (0, false),
-        ] {
-            assert_eq!(has_capabilities(effective), has, "{effective:#x}");
-        }
-    }
 }

@@ -3,7 +3,7 @@
 //!
 //! What must not happen here: no rule of Helm's or Kubernetes' written down again.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -80,36 +80,46 @@ pub struct Tools {
 /// If they do not start; and where there are none although `CI` is `true`: a pipeline has to test the chart.
 pub fn with<T>(work: impl FnOnce(&mut Tools) -> T) -> Option<T> {
     static SHARED: OnceLock<Option<Mutex<Tools>>> = OnceLock::new();
-    let shared = SHARED.get_or_init(|| start().map(Mutex::new)).as_ref()?;
+    let shared = SHARED.get_or_init(start).as_ref()?;
     // A test that failed leaves no half of a request behind: each waits for its answer.
     let mut tools = shared.lock().unwrap_or_else(PoisonError::into_inner);
     Some(work(&mut tools))
 }
 
-fn start() -> Option<Tools> {
+fn start() -> Option<Mutex<Tools>> {
     let Some(python) = std::env::var_os(VARIABLE).filter(|set| !set.is_empty()) else {
         let missing = format!("{VARIABLE} is not set: run `cargo xtask chart`");
         assert!(std::env::var("CI").as_deref() != Ok("true"), "{missing}");
         eprintln!("warning: tests of the chart are LEFT OUT: {missing}");
         return None;
     };
-    let child = Command::new(&python)
-        .args(["-c", SCRIPT])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn();
-    let mut child = child.unwrap_or_else(|error| panic!("{}: {error}", python.display()));
-    let (Some(requests), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
-        unreachable!("both are piped")
-    };
-    Some(Tools {
-        _child: child,
-        requests,
-        answers: BufReader::new(answers),
-    })
+    let python = Path::new(&python);
+    let tools = Tools::start(python);
+    let tools = tools.unwrap_or_else(|error| panic!("{}: {error}", python.display()));
+    Some(Mutex::new(tools))
 }
 
 impl Tools {
+    /// Starts them by a Python that has their packages.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn start(python: &Path) -> io::Result<Self> {
+        let mut child = Command::new(python)
+            .args(["-c", SCRIPT])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let (Some(requests), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
+            unreachable!("both are piped")
+        };
+        Ok(Self {
+            _child: child,
+            requests,
+            answers: BufReader::new(answers),
+        })
+    }
+
     /// What Helm has against the chart, be it a warning; not what it only recommends.
     pub fn lint(&mut self) -> Vec<String> {
         const WARNING: u64 = 2;

@@ -60,6 +60,8 @@ fn run(programs: PathBuf, filter: &str) -> Result<(u32, u32)> {
     let runtime = env::var_os("ARCHTRACE_CONTAINERD").map(|path| Runtime {
         programs: env::split_paths(&path).collect(),
         systemd: false,
+        // The node's own may have one.
+        run: None,
     });
     let has_pods = runtime.is_some();
     let mut world = World::new(Config {

@@ -7,6 +7,7 @@ mod counts;
 mod cpu;
 mod credentials;
 mod crowd;
+mod deploy;
 mod direct;
 mod failures;
 mod flood;
@@ -17,6 +18,7 @@ mod native;
 mod node;
 mod pods;
 mod preflight;
+mod privileges;
 mod restarts;
 mod sigill;
 mod storm;
@@ -80,6 +82,7 @@ impl Outcome {
 /// All of them, in the order in which they should run.
 pub const ALL: &[Case] = &[
     everywhere("preflight", &[], preflight::hooks_are_proven),
+    everywhere("privileges", &[], privileges::given_up),
     everywhere("node_described", &[], node::described),
     everywhere("node_pages", &[36], node::pages),
     everywhere("node_handlers", &[], node::handlers_come_and_go),
@@ -173,6 +176,13 @@ pub const PODS: &[Case] = &[
     everywhere("pods_many", &[], pods::many),
     everywhere("pods_short_lived", &[31], pods::short_lived),
     everywhere("story_paykit", &[], story::paykit),
+    // It puts files where a node has them.
+    Case {
+        name: "deploy",
+        checklist: &[],
+        only: Some(Place::Vm),
+        run: deploy::chart,
+    },
 ];
 
 /// Runs those of `all` whose name contains `filter`, prints a line for each, and returns how many

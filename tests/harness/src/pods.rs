@@ -6,7 +6,9 @@
 
 mod bare;
 mod calls;
+mod chart;
 mod config;
+mod deployed;
 mod image;
 mod leftovers;
 mod pod;
@@ -24,6 +26,8 @@ use archtrace_cri::Client;
 use archtrace_guests::{Isa, Program, build};
 
 pub use bare::Bare;
+pub use chart::{Chart, Cluster, Workload};
+pub use deployed::{Deployed, Launched};
 pub use image::Image;
 pub use pod::{Container, Controller, Pod, Qos, Template};
 
@@ -46,6 +50,8 @@ pub struct Runtime {
     pub programs: Vec<PathBuf>,
     /// Whether systemd makes the cgroups.
     pub systemd: bool,
+    /// Where its socket and its state are, if not with everything else.
+    pub run: Option<PathBuf>,
 }
 
 /// Plays the kubelet of a node with a containerd of its own.
@@ -74,7 +80,7 @@ impl Kubelet {
             .build()?;
         let client = {
             let _inside = tasks.enter();
-            Client::new(&dir.join(SOCKET))?.with_patience(PATIENCE)
+            Client::new(&socket(runtime, dir))?.with_patience(PATIENCE)
         };
         let mut kubelet = Self {
             runtime: runtime.clone(),
@@ -103,7 +109,7 @@ impl Kubelet {
     /// The socket at which the runtime answers.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
-        self.dir.join(SOCKET)
+        socket(&self.runtime, &self.dir)
     }
 
     /// containerd's output.
@@ -153,21 +159,32 @@ impl Kubelet {
     pub fn import(&self, image: &Image) -> Result<()> {
         let file = self.dir.join("image.tar");
         fs::write(&file, image.archive()).with_context(|| format!("write {}", file.display()))?;
+        self.import_file(&file, &image.name, image.arch, &[])
+    }
+
+    /// The same, of an OCI layout in a tar whose only image has a tag, as `name` and that.
+    ///
+    /// # Errors
+    /// If it does not take it.
+    pub fn import_layout(&self, file: &Path, name: &str, tag: &str, arch: &str) -> Result<()> {
+        self.import_file(file, &format!("{name}:{tag}"), arch, &["--base-name", name])
+    }
+
+    fn import_file(&self, file: &Path, name: &str, arch: &str, options: &[&str]) -> Result<()> {
         let mut command = Command::new(self.program("ctr")?);
         command.arg("--address").arg(self.socket());
         command.args(["--namespace", "k8s.io", "images", "import", "--platform"]);
-        command.arg(format!("linux/{}", image.arch)).arg(&file);
+        command.arg(format!("linux/{arch}")).args(options).arg(file);
         let output = command.stdin(Stdio::null()).output().context("start ctr")?;
         ensure!(
             output.status.success(),
-            "ctr did not import {}: {}",
-            image.name,
+            "ctr did not import {name}: {}",
             String::from_utf8_lossy(&output.stderr).trim()
         );
         // The CRI hears of it by an event.
         eventually(PATIENCE, || {
-            let known = self.tasks.block_on(self.client.image_status(&image.name))?;
-            known.with_context(|| format!("the CRI does not know {}", image.name))
+            let known = self.tasks.block_on(self.client.image_status(name))?;
+            known.with_context(|| format!("the CRI does not know {name}"))
         })?;
         Ok(())
     }
@@ -206,9 +223,16 @@ impl Drop for Kubelet {
         }
         self.containerd = None;
         leftovers::end_shims(&self.socket());
-        leftovers::unmount_below(&self.dir);
+        let run = self.runtime.run.as_deref();
+        for dir in run.into_iter().chain([&*self.dir]) {
+            leftovers::unmount_below(dir);
+        }
         for cgroup in self.cgroups.borrow().iter() {
             leftovers::remove_cgroup(cgroup);
         }
     }
+}
+
+fn socket(runtime: &Runtime, dir: &Path) -> PathBuf {
+    runtime.run.as_deref().unwrap_or(dir).join(SOCKET)
 }

@@ -55,6 +55,8 @@ fn pods() -> Result<()> {
     let runtime = Runtime {
         programs: vec!["/usr/bin".into(), "/usr/sbin".into()],
         systemd: true,
+        // As on every node, and as the chart has it mounted.
+        run: Some("/run/containerd".into()),
     };
     run(Path::new(handover::PROGRAMS), cases::PODS, Some(runtime))
 }

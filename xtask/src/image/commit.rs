@@ -35,6 +35,15 @@ impl Commit {
         Ok(Self { id, time, dirty })
     }
 
+    /// One that need not be there, so that what is made does not depend on what is checked out.
+    pub(crate) fn of_tests() -> Self {
+        Self {
+            id: "0123456789abcdef0123456789abcdef01234567".to_owned(),
+            time: 1_700_000_000,
+            dirty: false,
+        }
+    }
+
     /// The same after something was built of it at `root`: with what was changed meanwhile.
     ///
     /// # Errors

@@ -38,12 +38,7 @@ pub(crate) fn check() -> Result<()> {
         .prefix("archtrace-images-")
         .tempdir()?;
     let copies = copies(&programs, &work.path().join("elsewhere"))?;
-    // Others may look at what is made here, and a commit need not be there.
-    let commit = Commit {
-        id: "0123456789abcdef0123456789abcdef01234567".to_owned(),
-        time: 1_700_000_000,
-        dirty: false,
-    };
+    let commit = Commit::of_tests();
     let known = Known::read(paths::root())?;
     let make = |programs: &BTreeMap<&str, PathBuf>, output: &Path| -> Result<Vec<Image>> {
         let job = Job {

@@ -6,16 +6,21 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::Machine;
+use super::{Machine, deploy};
 use crate::cpio::Archive;
 use crate::kernel::Kernel;
 use crate::{emulator, paths};
 
-/// Writes the initramfs for `machine` and returns its path.
+/// Writes the initramfs for `machine`, with what is to be deployed there, and returns its path.
 ///
 /// # Errors
 /// If one of its files is missing or it cannot be written.
-pub(super) fn make(machine: Machine, kernel: &Kernel, programs: &Path) -> Result<PathBuf> {
+pub(super) fn make(
+    machine: Machine,
+    kernel: &Kernel,
+    programs: &Path,
+    deployed: &[deploy::File],
+) -> Result<PathBuf> {
     let path = paths::logs().join(format!("{}.cpio", machine.name().replace(' ', "-")));
     fs::create_dir_all(paths::logs())?;
     let file = File::create(&path).with_context(|| format!("create {}", path.display()))?;
@@ -50,6 +55,14 @@ pub(super) fn make(machine: Machine, kernel: &Kernel, programs: &Path) -> Result
         let content = fs::read(&source).with_context(|| format!("read {}", source.display()))?;
         archive
             .file(&name, &content)
+            .with_context(|| format!("write {}", path.display()))?;
+    }
+    if !deployed.is_empty() {
+        archive.directory("bin/deploy")?;
+    }
+    for (name, content) in deployed {
+        archive
+            .file(&format!("bin/deploy/{name}"), content)
             .with_context(|| format!("write {}", path.display()))?;
     }
     archive.link("init", "bin/archtrace-vm-tests")?;

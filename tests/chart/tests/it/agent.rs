@@ -162,7 +162,7 @@ fn tokens_are_for_the_collector() {
                 .map(|source| &source["serviceAccountToken"]["audience"])
                 .collect();
             let expected: &[Value] = match name.as_str() {
-                "everything-off" | "certificates" | "agents-only" => &[],
+                "everything-off" | "certificates" | "agents-only" | "node" => &[],
                 _ => &[json!("archtrace")],
             };
             assert!(
@@ -188,6 +188,7 @@ fn the_profile_forbids_what_alters() {
     let is_allowed = |name: &str| names.iter().any(|known| known == name);
     for name in [
         "bpf",
+        "capset",
         "perf_event_open",
         "openat2",
         "memfd_create",

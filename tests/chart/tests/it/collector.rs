@@ -69,7 +69,8 @@ fn a_collector_may_list_nodes_only_where_it_does() {
         let lists = arguments
             .as_array()
             .is_some_and(|arguments| arguments.contains(&json!("--nodes-from=kubernetes")));
-        assert_eq!(lists, name != "everything-off", "{name}");
+        let seen = ["everything-off", "node"].contains(&name);
+        assert_eq!(lists, !seen, "{name}");
         assert_eq!(may, lists, "{name}");
     });
 }
@@ -171,7 +172,7 @@ fn notes_fit_the_values() {
                 .contains("create token archtrace-reader --audience archtrace");
             let has_none = matches!(
                 name.as_str(),
-                "everything-off" | "certificates" | "agents-only"
+                "everything-off" | "certificates" | "agents-only" | "node"
             );
             assert_eq!(token, !has_none, "{name}");
         }

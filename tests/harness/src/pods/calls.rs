@@ -15,7 +15,7 @@ impl Kubelet {
     /// # Errors
     /// If the runtime does not.
     pub fn pod(&self, name: &str, qos: Qos) -> Result<Pod> {
-        self.make(Names::of_deployment(name, self.number()), qos)
+        self.make(Names::of_deployment(name, self.number()), qos, Ok)
     }
 
     /// Makes a pod of a controller.
@@ -23,7 +23,8 @@ impl Kubelet {
     /// # Errors
     /// If the runtime does not.
     pub fn pod_of(&self, template: &Template<'_>) -> Result<Pod> {
-        self.make(Names::of_template(template, self.number()), Qos::BestEffort)
+        let names = Names::of_template(template, self.number());
+        self.make(names, Qos::BestEffort, Ok)
     }
 
     /// Makes a pod as from a file of the node.
@@ -31,12 +32,18 @@ impl Kubelet {
     /// # Errors
     /// If the runtime does not.
     pub fn static_pod(&self, name: &str, qos: Qos) -> Result<Pod> {
-        self.make(Names::of_file(name, self.number()), qos)
+        self.make(Names::of_file(name, self.number()), qos, Ok)
     }
 
-    fn make(&self, names: Names, qos: Qos) -> Result<Pod> {
+    /// Makes the pod that `names` name, as `completed` has it.
+    pub(super) fn make(
+        &self,
+        names: Names,
+        qos: Qos,
+        completed: impl FnOnce(v1::PodSandboxConfig) -> Result<v1::PodSandboxConfig>,
+    ) -> Result<Pod> {
         let parent = pod::parent(&names.uid, qos, self.runtime.systemd);
-        let config = names.sandbox(&parent);
+        let config = completed(names.sandbox(&parent))?;
         self.cgroups.borrow_mut().push(parent);
         let request = v1::RunPodSandboxRequest {
             config: Some(config.clone()),
@@ -60,15 +67,18 @@ impl Kubelet {
     /// # Errors
     /// If the runtime does not.
     pub fn create(&self, pod: &Pod, container: &Container<'_>) -> Result<String> {
+        self.create_as(pod, container.config(pod))
+            .with_context(|| format!("make the container {} of {}", container.name, pod.name))
+    }
+
+    pub(super) fn create_as(&self, pod: &Pod, config: v1::ContainerConfig) -> Result<String> {
         let request = v1::CreateContainerRequest {
             pod_sandbox_id: pod.sandbox.clone(),
-            config: Some(container.config(pod)),
+            config: Some(config),
             sandbox_config: Some(pod.config.clone()),
         };
         let mut client = self.client.runtime();
-        let answer = self.tasks.block_on(client.create_container(request));
-        let answer = told(answer)
-            .with_context(|| format!("make the container {} of {}", container.name, pod.name))?;
+        let answer = told(self.tasks.block_on(client.create_container(request)))?;
         Ok(answer.container_id)
     }
 
@@ -210,7 +220,7 @@ impl Kubelet {
     }
 }
 
-fn told<T>(answer: Result<tonic::Response<T>, tonic::Status>) -> Result<T> {
+pub(super) fn told<T>(answer: Result<tonic::Response<T>, tonic::Status>) -> Result<T> {
     answer
         .map(tonic::Response::into_inner)
         .map_err(|status| anyhow!("the runtime says: {}", status.message()))

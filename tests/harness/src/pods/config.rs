@@ -2,19 +2,23 @@
 
 use std::path::Path;
 
-use super::{PAUSE, Runtime, SOCKET};
+use super::{PAUSE, Runtime};
 
 /// containerd's configuration (version 2 of it, which 1.6 and 2.x read) for one that keeps everything
 /// below `dir`.
 pub(super) fn containerd(runtime: &Runtime, dir: &Path, runc: &Path) -> String {
     let systemd = runtime.systemd;
+    let socket = super::socket(runtime, dir);
+    let socket = socket.display();
+    let state = runtime.run.clone().unwrap_or_else(|| dir.join("state"));
+    let state = state.display();
     let dir = dir.display();
     let runc = runc.display();
     // restrict_oom_score_adj: this process need not have CAP_SYS_RESOURCE.
     format!(
         r#"version = 2
 root = "{dir}/root"
-state = "{dir}/state"
+state = "{state}"
 disabled_plugins = [
   "io.containerd.internal.v1.opt",
   "io.containerd.internal.v1.tracing",
@@ -25,7 +29,7 @@ disabled_plugins = [
 ]
 
 [grpc]
-  address = "{dir}/{SOCKET}"
+  address = "{socket}"
 
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{PAUSE}"

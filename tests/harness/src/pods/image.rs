@@ -18,6 +18,8 @@ pub struct Image {
     pub entrypoint: Vec<String>,
     /// Its files, all executable, by their absolute paths.
     pub files: Vec<(String, Vec<u8>)>,
+    /// Directories that nobody but their owner, who is not root, may look into.
+    pub private: Vec<String>,
 }
 
 impl Image {
@@ -29,6 +31,7 @@ impl Image {
             arch,
             entrypoint: vec![path.to_owned()],
             files: vec![(path.to_owned(), content)],
+            private: Vec::new(),
         }
     }
 
@@ -36,6 +39,13 @@ impl Image {
     #[must_use]
     pub fn with(mut self, path: &str, content: Vec<u8>) -> Self {
         self.files.push((path.to_owned(), content));
+        self
+    }
+
+    /// The same, where `path` is a directory that nobody but its owner, who is not root, may look into.
+    #[must_use]
+    pub fn with_private(mut self, path: &str) -> Self {
+        self.private.push(path.to_owned());
         self
     }
 
@@ -93,8 +103,17 @@ impl Image {
             directories.extend(path.match_indices('/').map(|(at, _)| &path[..at]));
         }
         let mut layer = Vec::new();
+        let is_private = |directory: &str| {
+            let mut private = self.private.iter();
+            private.any(|path| path.trim_start_matches('/') == directory)
+        };
         for directory in directories {
-            tar::add(&mut layer, directory, Kind::Directory, &[]);
+            let kind = if is_private(directory) {
+                Kind::Private
+            } else {
+                Kind::Directory
+            };
+            tar::add(&mut layer, directory, kind, &[]);
         }
         for (path, content) in &self.files {
             let path = path.trim_start_matches('/');

@@ -35,6 +35,7 @@ pub struct Pod {
 pub enum Controller {
     DaemonSet,
     Deployment,
+    StatefulSet,
 }
 
 /// Pods of a controller.
@@ -147,17 +148,25 @@ impl Names {
             labels,
         } = *template;
         let random = random(number);
+        let first = format!("{name}-0");
         let (pod, own) = match controller {
             Controller::Deployment => {
                 let pod = format!("{name}-{TEMPLATE}-{random}");
-                (pod, ("pod-template-hash", TEMPLATE))
+                (pod, vec![("pod-template-hash", TEMPLATE)])
             }
             Controller::DaemonSet => (
                 format!("{name}-{random}"),
-                ("controller-revision-hash", TEMPLATE),
+                vec![("controller-revision-hash", TEMPLATE)],
+            ),
+            Controller::StatefulSet => (
+                first.clone(),
+                vec![
+                    ("controller-revision-hash", TEMPLATE),
+                    ("statefulset.kubernetes.io/pod-name", &*first),
+                ],
             ),
         };
-        let labels = labels.iter().chain([&own]);
+        let labels = labels.iter().chain(&own);
         Self {
             name: pod,
             uid: uid(number),
@@ -244,7 +253,7 @@ pub(super) fn uid(number: u32) -> String {
 }
 
 /// That of a pod with `hostNetwork`, so that no network plugin is needed.
-fn namespaces() -> v1::NamespaceOption {
+pub(super) fn namespaces() -> v1::NamespaceOption {
     v1::NamespaceOption {
         network: v1::NamespaceMode::Node.into(),
         pid: v1::NamespaceMode::Container.into(),

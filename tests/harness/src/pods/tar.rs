@@ -5,22 +5,28 @@
 pub(super) enum Kind {
     File,
     Directory,
+    /// A directory that only its owner may look into.
+    Private,
 }
 
 const BLOCK: usize = 512;
+
+/// Who owns what is private: not root.
+const OWNER: u32 = 65_532;
 
 /// Adds an entry to `archive`. `path` has no leading slash, and at most 100 bytes.
 pub(super) fn add(archive: &mut Vec<u8>, path: &str, kind: Kind, content: &[u8]) {
     debug_assert!(path.len() <= 100, "{path} is too long for a plain header");
     let mut header = [0_u8; BLOCK];
-    let (letter, mode) = match kind {
-        Kind::File => (b'0', 0o755),
-        Kind::Directory => (b'5', 0o755),
+    let (letter, mode, owner) = match kind {
+        Kind::File => (b'0', 0o755, 0),
+        Kind::Directory => (b'5', 0o755, 0),
+        Kind::Private => (b'5', 0o700, OWNER),
     };
     put(&mut header, 0, path.as_bytes());
     put(&mut header, 100, format!("{mode:07o}").as_bytes());
-    for owner in [108, 116] {
-        put(&mut header, owner, b"0000000");
+    for at in [108, 116] {
+        put(&mut header, at, format!("{owner:07o}").as_bytes());
     }
     put(
         &mut header,
@@ -61,6 +67,7 @@ mod tests {
     fn tar_lists_what_was_added() {
         let mut archive = Vec::new();
         add(&mut archive, "bin", Kind::Directory, b"");
+        add(&mut archive, "own", Kind::Private, b"");
         add(&mut archive, "bin/main", Kind::File, &[1; 513]);
         end(&mut archive);
         let mut tar = Command::new("tar")
@@ -81,19 +88,26 @@ mod tests {
             .map(|words| {
                 (
                     words[0].to_owned(),
+                    words[1].to_owned(),
                     words[2].to_owned(),
                     words[5].to_owned(),
                 )
             })
             .collect();
-        let row = |mode: &str, size: &str, name: &str| {
-            (mode.to_owned(), size.to_owned(), name.to_owned())
+        let row = |mode: &str, owner: &str, size: &str, name: &str| {
+            (
+                mode.to_owned(),
+                owner.to_owned(),
+                size.to_owned(),
+                name.to_owned(),
+            )
         };
         assert_eq!(
             lines,
             [
-                row("drwxr-xr-x", "0", "bin"),
-                row("-rwxr-xr-x", "513", "bin/main")
+                row("drwxr-xr-x", "0/0", "0", "bin"),
+                row("drwx------", "65532/65532", "0", "own"),
+                row("-rwxr-xr-x", "0/0", "513", "bin/main")
             ]
         );
     }
