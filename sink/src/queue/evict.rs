@@ -46,8 +46,34 @@ impl Queue {
             } else {
                 self.note_pending();
             }
+            self.note_progress();
             if let Some(spool) = &mut self.spool {
                 spool.remove(&segment);
+            }
+        }
+    }
+
+    /// Notes again how far each stream is. A segment that goes out of its turn may be where that was noted, and the
+    /// next run would tell as lost what may be stored.
+    fn note_progress(&mut self) {
+        let (own, written) = (self.stream_id(), self.written);
+        let Some(spool) = &mut self.spool else { return };
+        for &Stream {
+            id: stream_id,
+            first,
+            handed,
+            ..
+        } in &self.streams
+        {
+            let is_partly_done =
+                |segment: &Segment| segment.stream_id == stream_id && segment.first < first;
+            if spool.segments().any(is_partly_done) {
+                let next = first;
+                spool.note(own, written, &Frame::Acked { stream_id, next });
+            }
+            if handed > first {
+                let next = handed;
+                spool.note(own, written, &Frame::Handed { stream_id, next });
             }
         }
     }

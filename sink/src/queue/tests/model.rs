@@ -271,6 +271,19 @@ proptest! {
     }
 }
 
+/// Where it was noted that a record was handed out is evicted, and the record is not, because it was.
+#[test]
+fn what_was_handed_out_is_known_after_evictions() {
+    use Step::{Lose, Push, Restart, Send};
+
+    let dir = tempfile::tempdir().expect("a directory");
+    let steps = [
+        &[Push(30), Restart, Send(1, false), Push(55), Push(700)][..],
+        &[Push(54), Lose, Push(700), Push(9), Restart, Send(43, true)],
+    ];
+    World::new(dir.path(), 40_000).run(steps.concat());
+}
+
 /// On a file system of some pages, in a mount namespace of this thread's own.
 #[test]
 fn a_full_disk_means_memory_only_until_there_is_room() {
