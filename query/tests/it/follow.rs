@@ -251,13 +251,17 @@ async fn a_forgotten_node_goes_and_what_happened_there_is_told_once() {
     let stream = query.stream_events(stream_of(Some(at(0)), true)).await;
     let mut events = stream.expect("a stream").into_inner();
     let mut next_time = async || {
-        loop {
-            let message = next(&mut events).await.expect("no error");
-            let update = decode_event_update(message).expect("well formed");
-            if let EventUpdate::Event(event) = update.expect("known") {
-                return event.record.time();
+        let event = async {
+            loop {
+                let message = next(&mut events).await.expect("no error");
+                let update = decode_event_update(message).expect("well formed");
+                if let EventUpdate::Event(event) = update.expect("known") {
+                    return event.record.time();
+                }
             }
-        }
+        };
+        let told = tokio::time::timeout(Duration::from_secs(60), event).await;
+        told.expect("in time")
     };
     assert_eq!([next_time().await, next_time().await], [at(1), at(2)]);
     store.happen(other, 3);

@@ -112,6 +112,9 @@ async fn a_release_writes_on_while_the_database_is_brought_further() {
         let lock = statement(&release, "SELECT epoch, revision, session");
         let update = statement(&release, "UPDATE node_state SET version = version + $1");
         let mut old = client(&url).await;
+        // Whoever waits for longer is about to be given up: agents would notice.
+        let patience = "SET lock_timeout = '8s'";
+        old.batch_execute(patience).await.expect("is set");
         // Prepared once, as its collectors do.
         let lock = old.prepare(&lock).await.expect("is SQL");
         let update = old.prepare(&update).await.expect("is SQL");
