@@ -22,12 +22,11 @@ pub(crate) fn print(world: &mut World, native: &Path, execs: u32) -> Result<()> 
     println!("kernel time per native exec ({execs} execs, nothing emulated alive)");
     let mut sum = 0.0;
     for (name, now) in after {
-        let before = before.get(&name).copied().unwrap_or_default();
-        let runs = now.runs - before.runs;
+        let Used { ns, runs } = now.since(before.get(&name));
         if runs == 0 {
             continue;
         }
-        let ns = (now.ns - before.ns) as f64;
+        let ns = ns as f64;
         sum += ns / f64::from(execs);
         let goal = if name.starts_with("exec_") { 200 } else { 70 };
         println!(
@@ -50,6 +49,17 @@ pub(crate) fn print(world: &mut World, native: &Path, execs: u32) -> Result<()> 
 pub(crate) struct Used {
     pub(crate) ns: u64,
     pub(crate) runs: u64,
+}
+
+impl Used {
+    /// What came since `before`; there is none of a program that is new.
+    pub(crate) fn since(self, before: Option<&Self>) -> Self {
+        let before = before.copied().unwrap_or_default();
+        Self {
+            ns: self.ns - before.ns,
+            runs: self.runs - before.runs,
+        }
+    }
 }
 
 /// The names of the agent's programs start with the hook they serve.

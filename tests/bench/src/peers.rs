@@ -13,9 +13,10 @@ use archtrace_harness::mount::Mount;
 use archtrace_harness::world::Config;
 
 use self::audit::Audit;
-use self::measure::{Amounts, SHELLS, measure, shells};
+use self::measure::{Amounts, SHELLS, measure, shells, slower};
 use self::snoop::Snoop;
-use self::tool::{Archtrace, Root, Tool};
+use self::table::Alone;
+use self::tool::{Archtrace, Nothing, Root, Tool};
 
 mod audit;
 mod interrupt;
@@ -35,8 +36,8 @@ pub(crate) struct Args {
 }
 
 const FULL: Amounts = Amounts {
-    execs: 5000,
-    pairs: 16,
+    execs: 4000,
+    pairs: 12,
     batch: 1000,
     // Native counters are read once in that time.
     idle: Duration::from_secs(20),
@@ -66,9 +67,11 @@ pub(crate) fn print(config: Config, args: &Args) -> Result<()> {
     // Each has a storm of its own, so that nothing of another's is taken for it.
     let storms = ["a", "b", "c", "d"]
         .map(|name| crate::native(&world, &Path::new("storm").with_extension(name)));
-    let calm = {
-        shells(&shell, &native)?;
-        f64::from(SHELLS * times) / shells(&shell, &native)?.as_secs_f64()
+    eprintln!("measuring nothing");
+    shells(&shell, &native)?;
+    let alone = Alone {
+        rate: f64::from(SHELLS * times) / shells(&shell, &native)?.as_secs_f64(),
+        slower: slower(&mut Nothing, &native, amounts)?,
     };
 
     let dir = world.dir().join("peers");
@@ -115,7 +118,7 @@ pub(crate) fn print(config: Config, args: &Args) -> Result<()> {
     );
     let names: Vec<_> = tools.iter().map(|tool| tool.name()).collect();
     println!("{}", place(&root.root, tier)?);
-    print!("{}", table::table(&names, &figures, calm));
+    print!("{}", table::table(&names, &figures, alone));
     Ok(())
 }
 

@@ -122,10 +122,14 @@ impl Audit {
         self.running = Some(running);
         let start = Instant::now();
         while self.status()?.pid != pid.as_raw() {
-            if start.elapsed() > START {
-                let said = fs::read_to_string(self.root.dir.join("auditd")).unwrap_or_default();
-                bail!("auditd does not listen after {START:?}: {}", said.trim());
+            let running = self.running.as_mut().context("auditd does not run")?;
+            if let Some(status) = running.ended()? {
+                bail!("auditd ended with {status}; it tells reasons to syslog only");
             }
+            ensure!(
+                start.elapsed() < START,
+                "auditd does not listen after {START:?}"
+            );
             pause(STEP)?;
         }
         self.ctl(&["-b", BACKLOG_LIMIT])?;
@@ -256,21 +260,20 @@ impl Status {
     }
 }
 
-/// Debian's own, with its log elsewhere and in one file, so that all of it can be counted.
+/// Debian's own, with its log elsewhere and in one file, so that all of it can be counted. The group it is
+/// for would be looked up, and the root has none.
 fn configuration(debian: &str, log: &Path) -> String {
-    let mut lines: Vec<_> = debian
-        .lines()
-        .map(
-            |line| match line.split_once('=').map(|(name, _)| name.trim()) {
-                Some("log_file") => format!("log_file = {}", log.display()),
-                Some("log_group") => "log_group = root".to_owned(),
-                Some("max_log_file_action") => "max_log_file_action = IGNORE".to_owned(),
-                _ => line.to_owned(),
-            },
-        )
-        .collect();
-    lines.push(String::new());
-    lines.join("\n")
+    let mut own = String::new();
+    for line in debian.lines() {
+        match line.split_once('=').map(|(name, _)| name.trim()) {
+            Some("log_file") => own.push_str(&format!("log_file = {}", log.display())),
+            Some("log_group") => continue,
+            Some("max_log_file_action") => own.push_str("max_log_file_action = IGNORE"),
+            _ => own.push_str(line),
+        }
+        own.push('\n');
+    }
+    own
 }
 
 /// Whether a record is that of an exec: each has several, of which one is of the system call.
@@ -315,7 +318,7 @@ mod tests {
     fn configuration_elsewhere() {
         let debian = "#\nwrite_logs = yes\nlog_file = /var/log/audit/audit.log\nlog_group = adm\n\
                       max_log_file = 8\nmax_log_file_action = ROTATE\n";
-        let expected = "#\nwrite_logs = yes\nlog_file = /tmp/log\nlog_group = root\n\
+        let expected = "#\nwrite_logs = yes\nlog_file = /tmp/log\n\
                         max_log_file = 8\nmax_log_file_action = IGNORE\n";
         assert_eq!(configuration(debian, Path::new("/tmp/log")), expected);
     }

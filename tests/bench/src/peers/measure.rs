@@ -44,20 +44,29 @@ pub(super) struct Figures {
     pub(super) programs: Option<f64>,
     /// Nanoseconds of its thread in the kernel for each exec.
     pub(super) kernel_thread: f64,
-    /// How many times longer the median exec takes, and by how many microseconds.
-    pub(super) ratio: Spread,
-    pub(super) difference: Spread,
-    /// How many times longer execs in a row take, all of them together.
-    pub(super) total: Spread,
+    pub(super) slower: Slower,
     pub(super) idle: Footprint,
     pub(super) storm: Storm,
 }
 
-/// Of its process: per cent of a CPU, and kilobytes resident.
+/// How many times longer execs take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slower {
+    /// One that nothing else disturbed, which those of the faster half mostly are: the lower quartile.
+    pub(super) quartile: Spread,
+    pub(super) median: Spread,
+    /// The same in microseconds.
+    pub(super) difference: Spread,
+    /// All of them together.
+    pub(super) total: Spread,
+}
+
+/// Of its process: per cent of a CPU, and kilobytes resident, of which files are no part that it owns.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Footprint {
     pub(super) cpu: f64,
     pub(super) rss: f64,
+    pub(super) own: f64,
 }
 
 /// As many execs at once as the machine can do.
@@ -76,7 +85,7 @@ impl Figures {
     /// What an exec costs in the kernel, in nanoseconds: accounted where there are programs, else what the
     /// median exec takes longer.
     pub(super) fn kernel(&self) -> Spread {
-        let Spread { median, low, high } = self.difference;
+        let Spread { median, low, high } = self.slower.difference;
         let [median, low, high] = [median, low, high]
             .map(|microseconds| self.programs.unwrap_or(microseconds * 1e3) + self.kernel_thread);
         Spread { median, low, high }
@@ -106,15 +115,13 @@ fn all(
     let (programs, kernel_thread) = kernel_time(tool, native, amounts.execs)?;
     let idle = idle(tool, amounts.idle)?;
     tool.stop()?;
-    let (medians, totals) = pairs(tool, native, amounts)?;
+    let slower = slower(tool, native, amounts)?;
     tool.start(stormy)?;
     let storm = storm(tool, shell, stormy, amounts.shell_execs)?;
     Ok(Figures {
         programs,
         kernel_thread,
-        ratio: medians.ratio(),
-        difference: medians.difference(),
-        total: totals.ratio(),
+        slower,
         idle,
         storm,
     })
@@ -132,43 +139,60 @@ fn kernel_time(tool: &mut dyn Tool, native: &Path, execs: u32) -> Result<(Option
     batch(native, execs)?;
     pause(SETTLED)?;
     let (after, thread_after) = (used(pid)?, thread_seconds()?);
-    let ns: u64 = after
-        .iter()
-        .map(|(id, now)| now.ns - before.get(id).copied().unwrap_or_default().ns)
-        .sum();
-    let per_exec = |ns: f64| ns / f64::from(execs);
-    let programs = (!after.is_empty()).then(|| per_exec(ns as f64));
-    Ok((programs, per_exec((thread_after - thread_before) * 1e9)))
+    // Those that run on every exec, once on each; others of the machine are none of its cost.
+    let each = after.iter().map(|(id, now)| now.since(before.get(id)));
+    let each = each.filter(|used| used.runs >= u64::from(execs));
+    let ns = each.map(|used| used.ns as f64 / used.runs as f64).sum();
+    let programs = (!after.is_empty()).then_some(ns);
+    let thread = (thread_after - thread_before) * 1e9 / f64::from(execs);
+    Ok((programs, thread))
 }
 
 fn idle(tool: &mut dyn Tool, time: Duration) -> Result<Footprint> {
     let pid = tool.pid()?;
-    pause(SETTLED)?;
+    settle(pid)?;
     let before = cpu_seconds(pid)?;
     pause(time)?;
     let cpu = 100.0 * (cpu_seconds(pid)? - before) / time.as_secs_f64();
-    let rss = kilobytes(pid, "VmRSS")?;
-    Ok(Footprint { cpu, rss })
+    Ok(Footprint {
+        cpu,
+        rss: kilobytes(pid, "VmRSS")?,
+        own: kilobytes(pid, "RssAnon")?,
+    })
 }
 
-/// Microseconds of the median exec, and of all execs on average, with the tool and without it. Every
-/// second pair is the other way round, so that what drifts does not favour either.
-fn pairs(tool: &mut dyn Tool, native: &Path, amounts: Amounts) -> Result<(Pairs, Pairs)> {
-    let (mut medians, mut totals) = (Pairs::default(), Pairs::default());
+/// Waits until a process does next to nothing, so that its start is not taken for what is measured.
+fn settle(pid: Pid) -> Result<()> {
+    const LITTLE: f64 = 0.01;
+    const ROUNDS: usize = 10;
+    for _ in 0..ROUNDS {
+        let before = cpu_seconds(pid)?;
+        pause(SETTLED)?;
+        if cpu_seconds(pid)? - before < LITTLE {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Execs with the tool and without it. Every second pair is the other way round, so that what drifts does
+/// not favour either.
+pub(super) fn slower(tool: &mut dyn Tool, native: &Path, amounts: Amounts) -> Result<Slower> {
+    let mut all: [Pairs; 3] = Default::default();
     for pair in 0..amounts.pairs {
         for second in [false, true] {
             let with = (pair % 2 == 0) == second;
             if second {
                 if with {
                     tool.start(native)?;
+                    settle(tool.pid()?)?;
                 } else {
                     tool.stop()?;
+                    pause(SETTLED)?;
                 }
-                pause(SETTLED)?;
                 batch(native, 20)?;
             }
-            let (median, mean) = batch(native, amounts.batch)?;
-            for (pairs, value) in [(&mut medians, median), (&mut totals, mean)] {
+            for (pairs, value) in all.iter_mut().zip(batch(native, amounts.batch)?) {
                 let side = if with {
                     &mut pairs.with
                 } else {
@@ -179,11 +203,17 @@ fn pairs(tool: &mut dyn Tool, native: &Path, amounts: Amounts) -> Result<(Pairs,
         }
     }
     tool.stop()?;
-    Ok((medians, totals))
+    let [quartiles, medians, totals] = all;
+    Ok(Slower {
+        quartile: quartiles.ratio(),
+        median: medians.ratio(),
+        difference: medians.difference(),
+        total: totals.ratio(),
+    })
 }
 
-/// Microseconds of the median exec, and of all execs on average, one after another.
-fn batch(native: &Path, execs: u32) -> Result<(f64, f64)> {
+/// Microseconds of the lower quartile, of the median, and of all on average, of execs one after another.
+fn batch(native: &Path, execs: u32) -> Result<[f64; 3]> {
     let mut times = Vec::new();
     let start = Instant::now();
     for number in 0..execs {
@@ -195,13 +225,14 @@ fn batch(native: &Path, execs: u32) -> Result<(f64, f64)> {
         times.push(start.elapsed().as_secs_f64() * 1e6);
     }
     let mean = start.elapsed().as_secs_f64() * 1e6 / f64::from(execs);
-    Ok((percentile(&sorted(times), 50), mean))
+    let times = sorted(times);
+    Ok([percentile(&times, 25), percentile(&times, 50), mean])
 }
 
 fn storm(tool: &mut dyn Tool, shell: &Path, native: &Path, each: u32) -> Result<Storm> {
-    pause(SETTLED)?;
     let execs = u64::from(each) * u64::from(SHELLS);
     let pid = tool.pid()?;
+    settle(pid)?;
     reset_peak(pid)?;
     let before = cpu_seconds(pid)?;
     let rate = execs as f64 / shells(shell, native)?.as_secs_f64();

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::measure::Figures;
+use super::measure::{Figures, Footprint, Slower};
 use crate::summary::Spread;
 
 /// What the first column should be.
@@ -71,10 +71,18 @@ impl Row {
     }
 }
 
-/// In Markdown, with what has to be said of single rows below. `calm` is how many execs a second a storm
-/// has without any tool.
-pub(super) fn table(names: &[&str], figures: &[Option<Figures>], calm: f64) -> String {
-    let rows = rows(figures, calm);
+/// What there is without any tool.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Alone {
+    /// Execs a second in a storm.
+    pub(super) rate: f64,
+    /// How much slower execs seem to become by nothing.
+    pub(super) slower: Slower,
+}
+
+/// In Markdown, with what has to be said of single rows below.
+pub(super) fn table(names: &[&str], figures: &[Option<Figures>], alone: Alone) -> String {
+    let rows = rows(figures, alone.rate);
     let mut lines = vec![
         std::iter::once("")
             .chain(names.iter().copied())
@@ -104,6 +112,17 @@ pub(super) fn table(names: &[&str], figures: &[Option<Figures>], calm: f64) -> S
         text.push_str("\n~ what the median exec takes longer, and what the kernel's thread uses for it: its time in \
                        the kernel is not accounted\n");
     }
+    let Slower {
+        quartile,
+        median,
+        total,
+        ..
+    } = alone.slower;
+    let [quartile, median, total] = [quartile, median, total].map(|ratio| percent(ratio).text);
+    let _ = write!(
+        text,
+        "\nslower by, with nothing in place of a tool: {quartile}; {median}; {total}\n"
+    );
     for (number, why) in notes.iter().enumerate() {
         let _ = write!(text, "\n[{}] archtrace is not ahead: {why}\n", number + 1);
     }
@@ -129,10 +148,15 @@ fn rows(figures: &[Option<Figures>], calm: f64) -> Vec<Row> {
                 Cell::exact(times, format!("{times:.1}"))
             },
         ),
-        least("median exec slower by (goal: 0.5 %)", |figures| {
-            percent(figures.ratio)
+        least("exec slower by, lower quartile (goal: 0.5 %)", |figures| {
+            percent(figures.slower.quartile)
         }),
-        least("execs in a row slower by", |figures| percent(figures.total)),
+        least("exec slower by, median", |figures| {
+            percent(figures.slower.median)
+        }),
+        least("exec slower by, all in a row", |figures| {
+            percent(figures.slower.total)
+        }),
         least("CPU, idle", |figures| {
             Cell::exact(figures.idle.cpu, format!("{:.3} %", figures.idle.cpu))
         })
@@ -140,7 +164,16 @@ fn rows(figures: &[Option<Figures>], calm: f64) -> Vec<Row> {
         least("CPU for an exec of a storm", |figures| {
             Cell::exact(figures.storm.cpu, format!("{:.2} us", figures.storm.cpu))
         }),
-        least("memory, idle", |figures| megabytes(figures.idle.rss)).because(MEMORY),
+        least("memory, idle (of which its own)", |figures| {
+            let Footprint { rss, own, .. } = figures.idle;
+            let Cell { text: own, .. } = megabytes(own);
+            let cell = megabytes(rss);
+            Cell {
+                text: format!("{} ({own})", cell.text),
+                ..cell
+            }
+        })
+        .because(MEMORY),
         least("memory, in a storm", |figures| megabytes(figures.storm.rss)).because(MEMORY),
         most(format!("told of {execs} execs of a storm"), |figures| {
             let told = figures.storm.told as f64;
@@ -166,8 +199,9 @@ const ONE_STORM: f64 = 0.03;
 const IDLE: &str = "who waits for records does nothing until one comes; the agent reads counters and says every few \
                     seconds that it is alive";
 
-const MEMORY: &str = "who prints lines or writes them to a file keeps nothing; the agent keeps a fact for each binary \
-                      and cgroup, names of containers, and a connection to a collector";
+const MEMORY: &str = "who prints lines or writes them to a file keeps nothing; most of the agent's is the file of its \
+                      program, with a client of gRPC and TLS in it, and its own are a fact for each binary and \
+                      cgroup, and names of containers";
 
 fn kernel(figures: &Figures) -> Cell {
     let Spread { median, low, high } = figures.kernel();
@@ -224,23 +258,34 @@ fn align(lines: &[Vec<String>]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Best, Cell, Row, percent, table, thousands};
-    use crate::peers::measure::{Figures, Footprint, Storm};
+    use super::{Alone, Best, Cell, Row, percent, table, thousands};
+    use crate::peers::measure::{Figures, Footprint, Slower, Storm};
     use crate::summary::Spread;
 
-    fn figures(programs: Option<f64>, rss: f64, told: u64) -> Figures {
+    fn slower(median: f64) -> Slower {
         let spread = |median| Spread {
             median,
             low: median - 0.01,
             high: median + 0.01,
         };
+        Slower {
+            quartile: spread(1.02),
+            median: spread(median),
+            difference: spread(9.0),
+            total: spread(1.04),
+        }
+    }
+
+    fn figures(programs: Option<f64>, rss: f64, told: u64) -> Figures {
         Figures {
             programs,
             kernel_thread: 1000.0,
-            ratio: spread(1.02),
-            difference: spread(9.0),
-            total: spread(1.03),
-            idle: Footprint { cpu: 0.01, rss },
+            slower: slower(1.03),
+            idle: Footprint {
+                cpu: 0.01,
+                rss,
+                own: rss / 2.0,
+            },
             storm: Storm {
                 execs: 1000,
                 told,
@@ -258,7 +303,11 @@ mod tests {
             Some(figures(None, 2048.0, 990)),
             None,
         ];
-        let text = table(&["archtrace", "other", "third"], &all, 2500.0);
+        let alone = Alone {
+            rate: 2500.0,
+            slower: slower(1.0),
+        };
+        let text = table(&["archtrace", "other", "third"], &all, alone);
         let line = |start: &str| {
             let found = text.lines().find(|line| line.starts_with(start));
             let found = found.unwrap_or_else(|| panic!("no line {start}: {text}"));
@@ -267,8 +316,15 @@ mod tests {
         let kernel = line("| kernel time");
         assert_eq!(kernel[2..5], ["1,500 ns", "~ 10,000 ns", "not measured"]);
         assert_eq!(line("| that is, times")[2..4], ["1.0", "6.7"]);
-        assert_eq!(line("| median exec")[2], "2.00 % (1.00 to 3.00)");
+        assert_eq!(line("| exec slower by, l")[2], "2.00 % (1.00 to 3.00)");
+        assert_eq!(line("| exec slower by, m")[2], "3.00 % (2.00 to 4.00)");
+        let nothing = "2.00 % (1.00 to 3.00); 0.00 % (-1.00 to 1.00); 4.00 % (3.00 to 5.00)\n";
+        assert!(
+            text.contains(&format!("in place of a tool: {nothing}")),
+            "{text}"
+        );
         assert!(line("| memory, idle")[1].ends_with("[1]"));
+        assert_eq!(line("| memory, idle")[2], "4.0 MB (2.0 MB)");
         assert!(line("| memory, in")[1].ends_with("[2]"));
         assert_eq!(
             line("| told of")[1..4],

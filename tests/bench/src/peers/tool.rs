@@ -38,6 +38,31 @@ pub(super) trait Tool {
     }
 }
 
+/// Nothing at all: what the same measurement says of it is chance.
+pub(super) struct Nothing;
+
+impl Tool for Nothing {
+    fn name(&self) -> &'static str {
+        "nothing"
+    }
+
+    fn start(&mut self, _: &Path) -> Result<()> {
+        Ok(())
+    }
+
+    fn stop(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn pid(&mut self) -> Result<Pid> {
+        Ok(Pid::this())
+    }
+
+    fn told(&mut self) -> Result<u64> {
+        Ok(0)
+    }
+}
+
 /// The agent, and a collector that it tells.
 pub(super) struct Archtrace<'a> {
     pub(super) world: &'a mut World,
