@@ -11,7 +11,7 @@ mod owners;
 mod records;
 mod sweep;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
@@ -26,7 +26,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use self::direct::Direct;
 use self::handlers::{Changes, changed};
-use self::looks::{Looks, Scans};
+use self::looks::{Looks, Scan, Scans};
 use self::losses::Losses;
 use self::owners::Launches;
 use crate::enrich::audits::Audits;
@@ -77,6 +77,8 @@ pub(crate) struct Watch {
     scans: Scans,
     /// Files that were looked through for the marks of an emulator, by inode and device.
     scanned: HashSet<(u64, u32)>,
+    /// Those of them that are being looked through, and execs of each that were seen meanwhile.
+    scanning: HashMap<(u64, u32), Vec<Scan>>,
     /// Those of them that are emulators.
     emulators: HashSet<(u64, u32)>,
     direct: Direct,
@@ -130,6 +132,7 @@ impl Watch {
             looks: looks::looks(),
             scans: looks::scans(),
             scanned: HashSet::new(),
+            scanning: HashMap::new(),
             emulators: HashSet::new(),
             direct: Direct::default(),
             old: Vec::new(),

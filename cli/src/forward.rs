@@ -2,6 +2,7 @@
 //!
 //! kubectl is asked, rather than the API, because it knows how they log in.
 
+mod bound;
 mod found;
 
 use std::io;
@@ -16,6 +17,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+pub(crate) use self::bound::become_other;
 use self::found::Service;
 use crate::args::{Connection, Kubernetes};
 use crate::failure::Failure;
@@ -86,7 +88,7 @@ impl Forward {
             return Err(cluster(&what, help));
         }
         eprintln!("archtrace: the collector is service {name} in namespace {namespace}");
-        let mut command = kubectl(kubernetes);
+        let mut command = with_options(bound::command("kubectl"), kubernetes);
         command.args(["port-forward", "--address=127.0.0.1", "--namespace"]);
         command.arg(&service.namespace);
         command.arg(format!("service/{}", service.name));
@@ -187,14 +189,13 @@ impl Signals {
 }
 
 /// kubectl with people's options, which ends when it is dropped.
-fn kubectl(kubernetes: &Kubernetes) -> Command {
+fn with_options(mut command: Command, kubernetes: &Kubernetes) -> Command {
     let Kubernetes {
         port_forward: _,
         context,
         kubeconfig,
         collector_namespace: _,
     } = kubernetes;
-    let mut command = Command::new("kubectl");
     command.stdin(Stdio::null()).kill_on_drop(true);
     if let Some(context) = context {
         command.arg("--context").arg(context);
@@ -206,7 +207,7 @@ fn kubectl(kubernetes: &Kubernetes) -> Command {
 }
 
 async fn find(kubernetes: &Kubernetes) -> Result<Service, Failure> {
-    let mut command = kubectl(kubernetes);
+    let mut command = with_options(Command::new("kubectl"), kubernetes);
     command.args([
         "get",
         "services",

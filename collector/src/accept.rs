@@ -20,6 +20,8 @@ use tracing::debug;
 
 use crate::auth::tls::Tls;
 use crate::refusals::{Reason, Refusals};
+#[cfg(test)]
+pub(crate) use connection::connected;
 pub(crate) use connection::{Connection, Peer};
 
 /// How long a peer may take for its first byte, and for TLS.

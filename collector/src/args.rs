@@ -198,6 +198,18 @@ pub struct Args {
     )]
     pub keep_history: Duration,
 
+    /// How long a node is kept that is silent and not on the list of nodes that should report: then it is
+    /// forgotten, and its facts are history. Without a list its silence alone decides; 0s to keep all
+    #[arg(
+        long,
+        env = "ARCHTRACE_KEEP_NODES",
+        value_name = "DURATION",
+        default_value = "7d",
+        value_parser = keep_nodes,
+        help_heading = "Limits"
+    )]
+    pub keep_nodes: Duration,
+
     /// Which nodes should report.
     #[command(flatten)]
     pub nodes: NodesArgs,
@@ -294,6 +306,7 @@ impl Args {
                 events: self.keep_events,
                 history: self.keep_history,
             },
+            keep_nodes: Some(self.keep_nodes).filter(|kept| !kept.is_zero()),
             auth: self.auth.options(),
             nodes: self.nodes.nodes(),
             policy: self.policy.clone(),
@@ -322,6 +335,14 @@ fn keep(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         duration if duration.as_secs() >= 3600 => Ok(duration),
         _ => Err("it has to be 1h at least".to_owned()),
+    }
+}
+
+/// The same, or for ever.
+fn keep_nodes(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        duration if duration.is_zero() => Ok(duration),
+        _ => keep(text).map_err(|what| format!("{what}, or 0s to keep all")),
     }
 }
 

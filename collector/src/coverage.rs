@@ -48,11 +48,13 @@ pub(crate) async fn run<S: Store>(
 }
 
 async fn note<S: Store>(query: Query<S>, store: Arc<S>, patience: Duration) {
-    let (mut known, mut failing) = (None, false);
+    let (mut known, mut failing) = (None::<Known>, false);
     let begun = Instant::now();
     let mut was_away = true;
     loop {
-        sleep(EVERY).await;
+        // What one look does not tell, the next one does at once.
+        let has_more = known.as_ref().is_some_and(Known::has_more);
+        sleep(if has_more { Duration::ZERO } else { EVERY }).await;
         if was_away && begun.elapsed() > patience {
             // Whoever is not back by now is noted after all.
             (was_away, known) = (false, None);

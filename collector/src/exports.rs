@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use archtrace_export::ocsf::{self, Limits};
 use archtrace_export::{PositionError, Positions, Progress, Sink, otlp};
 use tokio::task::JoinSet;
 
-use crate::store::{Store, StoreError};
+use crate::store::{NodeId, Store, StoreError};
 
 /// Which exports, and where it is noted how far they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -107,6 +107,22 @@ pub(crate) async fn count_skipped<S: Store>(
         export.skip(skipped);
     }
     Ok(())
+}
+
+/// Whether all that is stored of a node's events was passed on, by each of them.
+pub(crate) async fn are_through<S: Store>(
+    store: &S,
+    exports: &[Arc<Progress>],
+    node: NodeId,
+) -> Result<bool, StoreError> {
+    let ever = SystemTime::UNIX_EPOCH + Duration::from_nanos(i64::MAX.unsigned_abs());
+    for export in exports.iter().filter(|export| export.is_behind()) {
+        let places = vec![(node, export.place(node))];
+        if store.count_events_after(places, ever).await? > 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Numbers that should be 0: what people are shown of them besides the log.

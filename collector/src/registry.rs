@@ -16,7 +16,7 @@ use arc_swap::ArcSwap;
 use archtrace_facts::registry::{Check, Listing, Reference, Trouble};
 use archtrace_query::{Query, Registry};
 use archtrace_registry::credentials::CredentialsError;
-use archtrace_registry::{Client, Credentials, RootsError, is_loopback, roots};
+use archtrace_registry::{Client, Credentials, RootsError, is_local_address, is_loopback, roots};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
@@ -48,7 +48,7 @@ pub struct Options {
     pub ca: Option<PathBuf>,
     /// Hosts that may be spoken to without TLS, besides loopback.
     pub plaintext: Vec<String>,
-    /// Hosts that are asked, and no others; all but loopback if empty.
+    /// Hosts that are asked, and no others; all but this machine and its link if empty.
     pub only: Vec<String>,
 }
 
@@ -109,7 +109,11 @@ impl Checks {
             only,
         } = options;
         let roots = roots(ca.as_deref())?;
-        let client = Client::new(archtrace_registry::Options { plaintext, roots })?;
+        let client = Client::new(archtrace_registry::Options {
+            plaintext,
+            local: only.clone(),
+            roots,
+        })?;
         let mut credentials = Credentials::default();
         let mut watched = None;
         if let Some(path) = config {
@@ -209,8 +213,13 @@ impl Checks {
             return Some("its registry is none of --registry-only");
         }
         // What is here is not what a node has under the same name.
-        is_loopback(host).then_some(
-            "loopback is a registry of each node's own, and here another; --registry-only asks it all the same",
+        if is_loopback(host) {
+            return Some(
+                "loopback is a registry of each node's own, and here another; --registry-only asks it all the same",
+            );
+        }
+        is_local_address(host).then_some(
+            "an address of a network link is another machine on each node; --registry-only asks it all the same",
         )
     }
 

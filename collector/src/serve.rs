@@ -165,6 +165,7 @@ pub async fn serve<S: Store>(
         max_connection_age,
         drain,
         keep,
+        keep_nodes,
         auth,
         nodes,
         policy,
@@ -306,6 +307,11 @@ pub async fn serve<S: Store>(
         closing.cancel();
         sleep(GRACE).await;
     };
+    let kept = retention::Rules {
+        keep,
+        nodes: keep_nodes,
+        expected: Arc::clone(&expected),
+    };
     let silence = heartbeat_interval * MISSED_HEARTBEATS;
     let beats = async {
         let late = async {
@@ -334,7 +340,7 @@ pub async fn serve<S: Store>(
                 Ok(())
             }
             error = store.failed() => Err(Failure::Store(error)),
-            () = retention::run(&*store, keep, &exported) => Ok(()),
+            () = retention::run(&*store, kept, &exported) => Ok(()),
             what = exports.ended() => Err(Failure::Exporting(what)),
             what = kubernetes.ended() => Err(Failure::Watching(what)),
             () = machines::run(&*store, &*expected) => Ok(()),

@@ -79,8 +79,15 @@ pub trait Store: Read {
     /// silent for that long end first. CPU time of emulation goes with facts, and is kept by day from the
     /// third day on. Returns how many rows it dealt with, 0 when there are no more.
     ///
-    /// Sums over all time (losses, gaps) stay; those over what is stored go down.
+    /// Sums over all time (losses, gaps) stay, those of forgotten nodes too; those over what is stored go down.
     fn expire(&self, keep: Keep, now: SystemTime) -> impl Answer<u64>;
+
+    /// Forgets those of these nodes of which nothing was heard since `silent_since`, and returns how many these
+    /// were: they are no nodes any more to whoever asks, their facts end, and the images that only they had go.
+    /// What happened on them and what they used stays for as long as [`Store::expire`] lets it, which then
+    /// removes the last of them too. Whoever attaches such a node takes it in as a new one: with a snapshot,
+    /// without a gap before it, and with its records where they were, so that none is stored twice.
+    fn forget(&self, nodes: Vec<NodeId>, silent_since: SystemTime) -> impl Answer<u64>;
 
     /// How many events, losses and changes of handlers of these nodes come after the place given for each,
     /// and are older than `before`.

@@ -17,7 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_stream::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -45,6 +45,13 @@ const MAX_STREAMS: u32 = 64;
 
 /// Those who vanish without a word.
 const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// How long a connection may last: by HTTP/2 one may be there, ask, and take no answer. Events live go on for ten
+/// minutes, and then browsers ask again.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// What is being answered then may take as long.
+const LAST: Duration = Duration::from_secs(30);
 
 /// How long answers that are being made may take when the collector ends.
 const GRACE: Duration = Duration::from_secs(5);
@@ -128,11 +135,17 @@ async fn one(connection: Connection, pages: Router, roles: Roles, shutdown: Canc
     let io = TokioIo::new(connection);
     let serving = builder.serve_connection(io, TowerToHyperService::new(answer));
     tokio::pin!(serving);
+    let over = async {
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = sleep(LONGEST) => {}
+        }
+    };
     let served = tokio::select! {
         served = serving.as_mut() => served,
-        () = shutdown.cancelled() => {
+        () = over => {
             serving.as_mut().graceful_shutdown();
-            serving.await
+            timeout(LAST, serving).await.unwrap_or(Ok(()))
         }
     };
     if let Err(error) = served {

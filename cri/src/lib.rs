@@ -29,6 +29,7 @@ pub use sandbox::Sandbox;
     missing_docs,
     unused_qualifications,
     clippy::allow_attributes_without_reason,
+    clippy::missing_errors_doc,
     reason = "generated; what they mean is said by k8s.io/cri-api"
 )]
 #[cfg_attr(

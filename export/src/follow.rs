@@ -1,5 +1,6 @@
 //! Reads events as they come into the store, and passes them on until they are confirmed.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,9 @@ const MESSAGE: usize = 1 << 20;
 /// Takes events.
 pub trait Sink: Send + 'static {
     /// Passes events on. When it answers, whatever it says was taken is safe.
+    ///
+    /// # Errors
+    /// Whether the same may be taken another time.
     fn send(&mut self, events: &[NodeEvent])
     -> impl Future<Output = Result<Taken, Refusal>> + Send;
 }
@@ -79,7 +83,7 @@ pub async fn run<S: Read, K: Sink>(
         sink,
         positions,
         progress,
-        backoff: Backoff::default(),
+        backoff: Backoff::new(),
         trouble: None,
     };
     loop {
@@ -111,8 +115,17 @@ impl<S: Read, K: Sink> Follower<S, K> {
         if self.positions.is_new {
             self.begin(&heads).await;
         }
+        let forgotten = self.forgotten(&heads);
         let behind: Vec<_> = heads.iter().filter_map(|head| self.behind(head)).collect();
-        self.progress.set_behind(!behind.is_empty());
+        self.progress
+            .set_behind(!behind.is_empty() || !forgotten.is_empty());
+        for nodes in forgotten.chunks(NODES) {
+            self.pass_nodes(nodes).await?;
+            for (node, _) in nodes {
+                self.positions.nodes.remove(node);
+                self.progress.forgot(*node);
+            }
+        }
         for nodes in behind.chunks(NODES) {
             self.pass_nodes(nodes).await?;
         }
@@ -133,6 +146,10 @@ impl<S: Read, K: Sink> Follower<S, K> {
 
     /// Where to read on, if there may be more: the node, and how far its changes are.
     fn behind(&mut self, head: &Head) -> Option<(NodeId, Version)> {
+        if head.began > Version::default() && !self.positions.nodes.contains_key(&head.node) {
+            // It was forgotten, with all that had been passed on, and came back.
+            self.reach(head.node, EventPlace::behind(head.began));
+        }
         let place = self.place(head.node);
         if place.version > head.version {
             // Another store under the same name, or an older state of it.
@@ -145,6 +162,14 @@ impl<S: Read, K: Sink> Follower<S, K> {
         }
         (self.place(head.node) < EventPlace::behind(head.version))
             .then_some((head.node, head.version))
+    }
+
+    /// Nodes that the store has forgotten, maybe before all of their events were passed on.
+    fn forgotten(&self, heads: &[Head]) -> Vec<(NodeId, Version)> {
+        let there: HashSet<_> = heads.iter().map(|head| head.node).collect();
+        let nodes = self.positions.nodes.iter();
+        let gone = nodes.filter(|(node, _)| !there.contains(node));
+        gone.map(|(node, place)| (*node, place.version)).collect()
     }
 
     fn place(&self, node: NodeId) -> EventPlace {

@@ -16,6 +16,7 @@
 //! | `positions` | how far it is, in a file that survives a crash |
 //! | [`otlp`] | logs of OpenTelemetry, to a collector of its |
 //! | [`ocsf`] | findings as OCSF 1.5 has them, to a file |
+//! | `directory` | names of files, on disk |
 //! | `message` | what an event is called, and how much it matters |
 //!
 //! What must not happen here: a decision about what is a finding (that is `archtrace_facts`'), or anything
@@ -23,6 +24,7 @@
 #![forbid(unsafe_code)]
 
 mod backoff;
+mod directory;
 mod follow;
 mod message;
 pub mod ocsf;

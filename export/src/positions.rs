@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use archtrace_query::read::{EventPlace, NodeId, Version};
 
+use crate::directory::{directory, sync_names};
+
 /// The first words of the first line.
 const HEAD: &str = "archtrace-export 1 ";
 
@@ -88,8 +90,8 @@ impl Positions {
         };
         if !is_new {
             positions.save().map_err(|reason| failed(path, reason))?;
-        } else if let Some(directory) = directory(path) {
-            fs::create_dir_all(directory).map_err(|reason| failed(path, reason))?;
+        } else {
+            fs::create_dir_all(directory(path)).map_err(|reason| failed(path, reason))?;
         }
         Ok(positions)
     }
@@ -127,10 +129,7 @@ impl Positions {
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&new, &self.path)?;
-        match directory(&self.path) {
-            Some(directory) => File::open(directory)?.sync_all(),
-            None => Ok(()),
-        }
+        sync_names(&self.path)
     }
 
     /// For another thread.
@@ -154,10 +153,6 @@ fn failed(path: &Path, reason: io::Error) -> PositionError {
         path: path.to_owned(),
         reason,
     }
-}
-
-fn directory(path: &Path) -> Option<&Path> {
-    path.parent().filter(|path| !path.as_os_str().is_empty())
 }
 
 fn parse(text: &str, store: &str) -> Result<BTreeMap<NodeId, EventPlace>, String> {

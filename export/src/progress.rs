@@ -112,6 +112,10 @@ impl Progress {
         self.places().insert(node, place);
     }
 
+    pub(crate) fn forgot(&self, node: NodeId) {
+        self.places().remove(&node);
+    }
+
     fn places(&self) -> MutexGuard<'_, BTreeMap<NodeId, EventPlace>> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }

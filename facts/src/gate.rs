@@ -87,13 +87,15 @@ pub struct Doubt {
     pub what: String,
 }
 
-/// A node with pods that are meant, and how many records its agent lost while it was watched.
+/// A node that may have pods that are meant, and how many records its agent lost while it was watched.
 #[derive(Clone, Copy, Debug)]
 pub struct Watched<'a> {
     /// As the collector knows it.
     pub status: &'a NodeStatus,
     /// Of those stages in which a fact or a death gets lost: see [`hides`].
     pub lost: u64,
+    /// A pod that is meant was there while it was watched, and may be gone.
+    pub had_pods: bool,
 }
 
 /// What is known besides facts.
@@ -103,7 +105,7 @@ pub struct Known<'a> {
     pub deaths: &'a [NodeEvent],
     /// When the watch began.
     pub since: SystemTime,
-    /// Nodes with pods that are meant.
+    /// Nodes that have pods that are meant, or had.
     pub nodes: &'a [Watched<'a>],
     /// Which nodes are silent.
     pub coverage: &'a Coverage,

@@ -22,6 +22,7 @@
 //! | [`pod_event`] | an event in a pod | what `kubectl describe pod` shows of it, and how often |
 //! | [`audit`] | the files of an image | those of another machine, and why they matter |
 //! | [`image`] | — | what an image claims to be for, and what its files are |
+//! | [`oci`] | words in the documents of an image | what these are |
 //! | [`platform`] | `linux/arm64` | which nodes it is for |
 //! | [`registry`] | a reference, and what its registry told | whether it has an image for an architecture |
 //! | [`tar`] | the blocks of a tar archive | names, kinds and sizes of its entries |
@@ -39,14 +40,16 @@
 //! | [`fleet`] | — | what a collector answers about many nodes |
 //! | [`gate`] | facts of pods, and the state of their nodes | whether all of them run natively |
 //! | [`matrix`] | what was seen of a workload and its images | whether it may move to another architecture, row by row |
+//! | [`backoff`] | failures, and a random number | how long to wait |
 //! | [`sentence`] | an event, a loss or a change of a handler | what people read of it |
 //! | [`human`] | numbers and times | as people read them |
-//! | [`text`] | bytes of unknown encoding | printable text |
+//! | [`text`] | bytes of unknown encoding, errors | printable text |
 #![forbid(unsafe_code)]
 
 pub mod aggregate;
 pub mod arch;
 pub mod audit;
+pub mod backoff;
 pub mod binfmt;
 pub mod controllers;
 pub mod cost;
@@ -68,6 +71,7 @@ pub mod maps;
 pub mod matrix;
 pub mod mounts;
 pub mod node;
+pub mod oci;
 pub mod platform;
 pub mod pod_event;
 pub mod policy;

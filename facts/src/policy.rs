@@ -13,7 +13,7 @@ pub mod rules;
 pub mod words;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use crate::arch::Arch;
@@ -28,15 +28,6 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The keys of labels that it asks for.
-    #[must_use]
-    pub fn label_keys(&self) -> BTreeSet<&str> {
-        let agents = self.agents.iter();
-        agents
-            .flat_map(|agent| agent.matches.labels.keys().map(String::as_str))
-            .collect()
-    }
-
     /// Whether some version is certified by a digest.
     #[must_use]
     pub fn has_digests(&self) -> bool {

@@ -180,18 +180,7 @@ mod tests {
 
     #[test]
     fn a_whole_sentence_names_what_it_is_about() {
-        let instruction = IllegalInstruction {
-            origin: Origin::Itself,
-            code: 0,
-            sender: None,
-            address: 0,
-            bytes: Vec::new(),
-            mnemonic: None,
-            extension: None,
-            cpu_has: None,
-            module: None,
-            offset: None,
-        };
+        let instruction = IllegalInstruction::unread(Origin::Itself);
         let lost = Record::Loss(ReportedLoss {
             stage: "ring_buffer".to_owned(),
             count: 9,

@@ -9,6 +9,23 @@ use crate::isa;
 const TRAPS: &[&str] = &["ud0", "ud1", "ud2", "udf"];
 
 impl IllegalInstruction {
+    /// One of which nothing is known but who raised the signal.
+    #[must_use]
+    pub const fn unread(origin: Origin) -> Self {
+        Self {
+            origin,
+            code: 0,
+            sender: None,
+            address: 0,
+            bytes: Vec::new(),
+            mnemonic: None,
+            extension: None,
+            cpu_has: None,
+            module: None,
+            offset: None,
+        }
+    }
+
     /// Fills in what its bytes say: mnemonic, extension, and whether this CPU has that.
     ///
     /// `arch` is that of the process, `features` are the CPU's ([`cpu::Cpu::features`]). Of several
@@ -92,16 +109,11 @@ mod tests {
 
     fn illegal(origin: Origin, bytes: &[u8]) -> IllegalInstruction {
         IllegalInstruction {
-            origin,
             code: i32::from(origin == Origin::Cpu) * 2,
             sender: (origin == Origin::Process).then_some(123),
             address: 0x40_1000,
             bytes: bytes.to_vec(),
-            mnemonic: None,
-            extension: None,
-            cpu_has: None,
-            module: None,
-            offset: None,
+            ..IllegalInstruction::unread(origin)
         }
     }
 

@@ -54,7 +54,7 @@ pub struct Header {
     pub kind: Kind,
     /// Bytes of content that follow the header.
     pub size: u64,
-    /// Permissions.
+    /// Permissions, as in `st_mode`.
     pub mode: u32,
 }
 

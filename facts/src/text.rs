@@ -1,6 +1,7 @@
 //! Bytes of unknown encoding as text that is safe to print, store and compare.
 
 use std::borrow::Cow;
+use std::error::Error;
 use std::fmt::Write as _;
 
 /// Escapes what is not printable UTF-8 as `\xNN`, one escape per byte.
@@ -28,6 +29,21 @@ pub fn escape(bytes: &[u8]) -> String {
         push_escaped(&mut out, chunk.invalid());
     }
     out
+}
+
+/// An error and what it came of, in one line. Some name their cause themselves: that is not said twice.
+#[must_use]
+pub fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
 }
 
 /// Whether a character of an escaped text may stand as it is; what comes from a peer is checked
@@ -84,8 +100,29 @@ fn push_escaped(out: &mut String, bytes: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::{escape, unmangle};
+    use super::{escape, unmangle, with_causes};
     use proptest::prelude::*;
+
+    #[test]
+    fn causes_are_said_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("{said}")]
+        struct Failure {
+            said: &'static str,
+            source: Option<Box<Failure>>,
+        }
+        let failure = |said, source: Option<Failure>| Failure {
+            said,
+            source: source.map(Box::new),
+        };
+        let innermost = failure("no such host", None);
+        let named = failure("cannot connect: no such host", Some(innermost));
+        let error = failure("cannot ask", Some(named));
+        assert_eq!(
+            with_causes(&error),
+            "cannot ask: cannot connect: no such host"
+        );
+    }
 
     #[test]
     fn hostile_names_are_escaped() {

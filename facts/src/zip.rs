@@ -26,13 +26,13 @@ const ENTRY_LEN: usize = 46;
 /// Where an archive's central directory is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Directory {
-    /// Its first byte in the file.
+    /// Its first byte in the file, counted from 0.
     pub start: u64,
     /// Its length in bytes.
     pub len: u64,
     /// How many entries it says it has.
     pub entries: u64,
-    /// What must be added to the offsets that entries tell.
+    /// How many bytes must be added to the offsets that entries tell.
     pub shift: u64,
 }
 
@@ -50,15 +50,15 @@ pub enum End {
 pub struct Entry<'a> {
     /// Its name, as the archive has it.
     pub name: &'a [u8],
-    /// How it is compressed.
+    /// How it is compressed: [`STORED`], [`DEFLATED`], or as nobody does in jars and wheels.
     pub method: u16,
     /// Whether it is encrypted.
     pub encrypted: bool,
-    /// Its length in the archive.
+    /// Its length in the archive, in bytes.
     pub packed: u64,
-    /// Its own length.
+    /// Its own length, in bytes.
     pub len: u64,
-    /// Where its header is, before [`Directory::shift`].
+    /// Where its header is, in bytes from the file's start, before [`Directory::shift`].
     pub header: u64,
 }
 

@@ -10,16 +10,8 @@ fuzz_target!(|bytes: &[u8]| {
     for arch in [Arch::Amd64, Arch::I386, Arch::Arm64, Arch::Arm] {
         let decoded = decode(arch, bytes);
         let instruction = IllegalInstruction {
-            origin: Origin::Cpu,
-            code: 1,
-            sender: None,
-            address: 0,
             bytes: bytes.to_vec(),
-            mnemonic: None,
-            extension: None,
-            cpu_has: None,
-            module: None,
-            offset: None,
+            ..IllegalInstruction::unread(Origin::Cpu)
         };
         let instruction = instruction.decoded(arch, &["avx2".to_owned(), "atomics".to_owned()]);
         assert_eq!(

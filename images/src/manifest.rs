@@ -4,12 +4,13 @@
 
 use std::collections::BTreeMap;
 
+use archtrace_facts::oci;
+use archtrace_facts::platform::Platform;
 use archtrace_facts::text::escape;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer};
 
 use crate::error::ScanError;
-use archtrace_facts::platform::Platform;
 
 /// An index of manifests, or the manifest of one image: which of them is told by what it has.
 #[derive(Debug, Deserialize)]
@@ -112,18 +113,13 @@ impl Descriptor {
         let unknown = self
             .platform
             .as_ref()
-            .is_some_and(|platform| platform.os == "unknown" && platform.architecture == "unknown");
+            .is_some_and(|platform| oci::is_attestation(&platform.os, &platform.architecture));
         unknown || self.annotations.contains_key("vnd.docker.reference.type")
     }
 
-    /// Whether the configuration that it names is that of an image. Charts, signatures and other
-    /// artifacts have manifests too.
+    /// Whether the configuration that it names is that of an image.
     pub(crate) fn is_image_config(&self) -> bool {
-        matches!(
-            &*self.media_type,
-            "" | "application/vnd.oci.image.config.v1+json"
-                | "application/vnd.docker.container.image.v1+json"
-        )
+        oci::is_image_config(&self.media_type)
     }
 }
 

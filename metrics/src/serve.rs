@@ -48,7 +48,10 @@ pub trait Page: Send + Sync + 'static {
     /// All numbers, as [`crate::Sheet::into_text`] makes them.
     fn metrics(&self) -> impl Future<Output = String> + Send;
 
-    /// Whether it does what it is for; else why not.
+    /// Whether it does what it is for.
+    ///
+    /// # Errors
+    /// Why it does not.
     fn ready(&self) -> Result<(), String>;
 }
 

@@ -34,6 +34,10 @@ pub const RECONNECT: &str = "archtrace-reconnect-ms";
     )
 )]
 #[cfg_attr(
+    feature = "client",
+    expect(clippy::missing_errors_doc, reason = "generated: a status, always")
+)]
+#[cfg_attr(
     feature = "server",
     expect(clippy::allow_attributes, reason = "generated")
 )]

@@ -173,6 +173,8 @@ pub struct Head {
     pub arch: Arch,
     /// How far its changes are.
     pub version: Version,
+    /// Changes up to this one are of a life before: the node was forgotten then, and came back.
+    pub began: Version,
     /// When its agent was heard last.
     pub last_heard: SystemTime,
 }

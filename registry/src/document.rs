@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use archtrace_facts::oci;
 use archtrace_facts::platform::Platform;
 use archtrace_facts::registry::is_digest;
 use archtrace_facts::text::escape;
@@ -61,7 +62,7 @@ pub(crate) enum Entry {
     Index,
     /// An image of which only its configuration says what it is for.
     Untold,
-    /// About another image and none itself: BuildKit's attestations have a platform of `unknown/unknown`.
+    /// About another image and none itself.
     Attestation,
 }
 
@@ -84,40 +85,23 @@ impl Descriptor {
         if !is_digest(&self.digest) {
             return Err("a digest in an index is none by sha256 or sha512".to_owned());
         }
-        let is_index = matches!(
-            &*self.media_type,
-            "application/vnd.oci.image.index.v1+json"
-                | "application/vnd.docker.distribution.manifest.list.v2+json"
-        );
-        if is_index {
+        if oci::is_index(&self.media_type) {
             return Ok(Entry::Index);
         }
         let Some(platform) = &self.platform else {
             return Ok(Entry::Untold);
         };
-        if platform.os == "unknown" && platform.architecture == "unknown" {
+        if oci::is_attestation(&platform.os, &platform.architecture) {
             return Ok(Entry::Attestation);
         }
         Ok(platform.platform()?.map_or(Entry::Untold, Entry::Image))
     }
 
-    /// What its media type says that it is instead of an image's configuration: charts, signatures and other
-    /// artifacts have manifests too.
+    /// What its media type says that it is instead of an image's configuration.
     pub(crate) fn artifact(&self) -> Option<String> {
-        let is_image = matches!(
-            &*self.media_type,
-            "" | "application/vnd.oci.image.config.v1+json"
-                | "application/vnd.docker.container.image.v1+json"
-        );
-        (!is_image).then(|| {
-            escape(
-                self.media_type
-                    .chars()
-                    .take(128)
-                    .collect::<String>()
-                    .as_bytes(),
-            )
-        })
+        let is_image = oci::is_image_config(&self.media_type);
+        let shown = self.media_type.chars().take(128);
+        (!is_image).then(|| escape(shown.collect::<String>().as_bytes()))
     }
 }
 

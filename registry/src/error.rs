@@ -54,6 +54,15 @@ pub enum RegistryError {
         /// Why.
         reason: String,
     },
+    /// It is on this machine or its link, and nobody said that it may be asked.
+    #[error(
+        "{host} was not asked: it is on the collector's own machine or network link, where a cloud's metadata are; \
+         --registry-only names what is asked all the same"
+    )]
+    Local {
+        /// Who.
+        host: String,
+    },
     /// What it answered is of no use.
     #[error("{host} answered what is of no use: {what}")]
     Invalid {
@@ -82,6 +91,7 @@ impl RegistryError {
             Self::Busy { .. } => Trouble::Busy,
             Self::Unavailable { .. } => Trouble::Unavailable,
             Self::Unreachable { .. } => Trouble::Unreachable,
+            Self::Local { .. } => Trouble::NotAsked,
             Self::Invalid { .. } => Trouble::Invalid,
             Self::NoImage { .. } => Trouble::NoImage,
         }

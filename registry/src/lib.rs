@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`client`] | one reference: index or image, and its platforms |
 //! | `transport` | one request: deadlines, bounds, redirects |
+//! | `place` | where a name may lead |
 //! | `login` | what a registry wants to see before it answers |
 //! | [`credentials`] | names and passwords, from Docker's `config.json` |
 //! | `document` | indexes, manifests and configurations |
@@ -21,9 +22,11 @@ pub mod credentials;
 mod document;
 pub mod error;
 mod login;
+mod place;
 mod transport;
 
 pub use client::Client;
 pub use credentials::Credentials;
 pub use error::RegistryError;
-pub use transport::{Options, RootsError, is_loopback, roots};
+pub use place::{is_local_address, is_loopback};
+pub use transport::{Options, RootsError, roots};

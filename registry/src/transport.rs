@@ -2,12 +2,11 @@
 
 use std::error::Error;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use archtrace_facts::text::escape;
+use archtrace_facts::text::{escape, with_causes};
 use http::header::{ACCEPT, AUTHORIZATION, LOCATION, RETRY_AFTER, USER_AGENT};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
@@ -22,6 +21,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::error::RegistryError;
+use crate::place::{Local, Places, Resolve, is_loopback, system};
 
 /// How long one request may take, its answer included.
 pub(crate) const REQUEST: Duration = Duration::from_secs(10);
@@ -40,6 +40,9 @@ const IDLE: Duration = Duration::from_secs(15);
 pub struct Options {
     /// Hosts, with their port if one is named, that may be spoken to without TLS, besides loopback.
     pub plaintext: Vec<String>,
+    /// Hosts, in the same form, that may be on this machine or its link; as may those above, and what has a name or
+    /// an address of loopback.
+    pub local: Vec<String>,
     /// Who signs certificates of registries.
     pub roots: RootCertStore,
 }
@@ -81,8 +84,9 @@ pub fn roots(file: Option<&Path>) -> Result<RootCertStore, RootsError> {
 
 /// Sends requests.
 pub(crate) struct Transport {
-    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector<Places>>, Empty<Bytes>>,
     plaintext: Vec<String>,
+    places: Places,
 }
 
 impl fmt::Debug for Transport {
@@ -113,13 +117,23 @@ pub(crate) struct Reply {
 
 impl Transport {
     pub(crate) fn new(options: Options) -> Result<Self, rustls::Error> {
-        let Options { plaintext, roots } = options;
+        Self::resolving(options, system)
+    }
+
+    /// One that asks `resolve` for addresses.
+    pub(crate) fn resolving(options: Options, resolve: Resolve) -> Result<Self, rustls::Error> {
+        let Options {
+            plaintext,
+            local,
+            roots,
+        } = options;
+        let places = Places::new(plaintext.iter().chain(&local), resolve);
         let config =
             ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
                 .with_safe_default_protocol_versions()?
                 .with_root_certificates(roots)
                 .with_no_client_auth();
-        let mut tcp = HttpConnector::new();
+        let mut tcp = HttpConnector::new_with_resolver(places.clone());
         tcp.enforce_http(false);
         tcp.set_connect_timeout(Some(CONNECT));
         let connector = HttpsConnectorBuilder::new()
@@ -137,6 +151,7 @@ impl Transport {
         Ok(Self {
             client,
             plaintext: plaintext.collect(),
+            places,
         })
     }
 
@@ -148,6 +163,9 @@ impl Transport {
     /// Asks once, and follows nothing.
     pub(crate) async fn send(&self, asked: Asked<'_>) -> Result<Reply, RegistryError> {
         let host = host_of(&asked.uri);
+        if !self.places.may_ask(&host) {
+            return Err(RegistryError::Local { host });
+        }
         let answered = tokio::time::timeout(REQUEST, self.answer(&host, asked)).await;
         answered.unwrap_or_else(|_| {
             Err(RegistryError::Unreachable {
@@ -179,7 +197,12 @@ impl Transport {
             reason,
         };
         let answer = self.client.request(request).await;
-        let answer = answer.map_err(|error| unreachable(whole(&error)))?;
+        let answer = answer.map_err(|error| match Local::is_behind(&error) {
+            true => RegistryError::Local {
+                host: host.to_owned(),
+            },
+            false => unreachable(whole(&error)),
+        })?;
         let (parts, body) = answer.into_parts();
         let mut reply = Reply {
             status: parts.status,
@@ -251,39 +274,6 @@ pub(crate) fn host_of(uri: &Uri) -> String {
         .to_ascii_lowercase()
 }
 
-/// Whether a host, with a port or without, is this machine by its name: what names resolve to is not known here.
-#[must_use]
-pub fn is_loopback(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    };
-    let name = name.strip_suffix('.').unwrap_or(name);
-    let address = name.parse().ok().or_else(|| inet_aton(name));
-    let address = address.map(|address: IpAddr| address.to_canonical());
-    name == "localhost"
-        || name.ends_with(".localhost")
-        || address.is_some_and(|address| address.is_loopback() || address.is_unspecified())
-}
-
-/// The older forms of IPv4 addresses, which resolvers take too: 127.1, 0x7f000001 (inet_aton(3)).
-fn inet_aton(name: &str) -> Option<IpAddr> {
-    let number = |part: &str| match (part.strip_prefix("0x"), part.strip_prefix('0')) {
-        (Some(hex), _) => u32::from_str_radix(hex, 16).ok(),
-        (None, Some(octal)) if !octal.is_empty() => u32::from_str_radix(octal, 8).ok(),
-        _ => part.parse().ok(),
-    };
-    let mut parts = name.split('.').map(number).collect::<Option<Vec<_>>>()?;
-    // The last one has the bytes that are left.
-    let last = parts.pop()?;
-    let mut address = 0_u32;
-    for (part, shift) in parts.iter().zip([24, 16, 8]) {
-        address |= u32::from(u8::try_from(*part).ok()?) << shift;
-    }
-    let room = u32::MAX.checked_shr(8 * u32::try_from(parts.len()).ok()?)?;
-    (last <= room).then(|| IpAddr::from(Ipv4Addr::from_bits(address | last)))
-}
-
 /// What a `Location` means: a whole URL, or a path on the same host.
 fn joined(from: &Uri, location: &str) -> Option<Uri> {
     let uri: Uri = location.parse().ok()?;
@@ -301,13 +291,7 @@ fn joined(from: &Uri, location: &str) -> Option<Uri> {
 
 /// An error with what is behind it; URLs are not part of it.
 fn whole(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    escape(text.as_bytes())
+    escape(with_causes(error).as_bytes())
 }
 
 #[cfg(test)]
@@ -317,6 +301,7 @@ mod tests {
     fn transport() -> Transport {
         Transport::new(Options {
             plaintext: vec!["Plain.example:80".to_owned()],
+            local: Vec::new(),
             roots: RootCertStore::empty(),
         })
         .expect("a client")

@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime};
 
 use archtrace_facts::node::NodeInfo;
 
-use crate::backoff::Backoff;
 use crate::connect::Collector;
 use crate::outbox::Outbox;
 use crate::session;
@@ -34,7 +33,7 @@ pub async fn run<C: Copy + Eq + Hash>(
     identity: &Identity,
     outbox: &Outbox<C>,
 ) -> Infallible {
-    let mut backoff = Backoff::default();
+    let mut backoff = crate::backoff();
     let mut unreachable = false;
     let mut next = random() as usize % collectors.len().max(1);
     loop {

@@ -19,7 +19,6 @@
 //! It must not decide what a fact is or means, and never blocks on the collector.
 #![forbid(unsafe_code)]
 
-mod backoff;
 pub mod client;
 pub mod connect;
 pub mod outbox;
@@ -33,3 +32,12 @@ pub use client::{Identity, random};
 pub use connect::{Collector, Files};
 pub use outbox::Outbox;
 pub use queue::Queue;
+
+use std::time::Duration;
+
+use archtrace_facts::backoff::Backoff;
+
+/// How long to wait for a collector that failed.
+const fn backoff() -> Backoff {
+    Backoff::new(Duration::from_millis(250), Duration::from_secs(30))
+}

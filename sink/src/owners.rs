@@ -57,6 +57,9 @@ pub struct Batch {
 
 impl Owners {
     /// Takes over whose a cgroup is.
+    ///
+    /// # Errors
+    /// If there is no room for another.
     pub fn set(&mut self, cgroup: &str, identity: Identity) -> Result<(), Full> {
         if let Some(entry) = self.owners.get_mut(cgroup) {
             if *entry.what != identity {
@@ -77,6 +80,9 @@ impl Owners {
     }
 
     /// Takes over what is known of an image, beside what was known before.
+    ///
+    /// # Errors
+    /// If there is no room for another.
     pub fn set_image(&mut self, image: Image) -> Result<(), Full> {
         if let Some(entry) = self.images.get_mut(&image.id) {
             let merged = entry.what.clone().merged(&image);

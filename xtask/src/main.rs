@@ -12,7 +12,9 @@ mod checklist;
 mod containerd;
 mod cpio;
 mod demo;
+mod docs;
 mod emulator;
+mod failures;
 mod fuzz;
 mod image;
 mod kernel;
@@ -66,6 +68,8 @@ enum Task {
     Proto(proto::Args),
     /// Checks the Helm chart, by Helm, against schemas and the programs
     Chart(chart::Args),
+    /// Builds the book, and runs the commands of the documents
+    Docs(docs::Args),
     /// Feeds the parsers of foreign data with what nobody thought of
     Fuzz(fuzz::Args),
     /// Measures what the agent costs, or the collector
@@ -84,6 +88,7 @@ fn main() -> ExitCode {
         Task::Image(args) => image::main(&args),
         Task::Proto(args) => proto::main(&args),
         Task::Chart(args) => chart::main(&args),
+        Task::Docs(args) => docs::main(&args),
         Task::Fuzz(args) => fuzz::main(&args),
         Task::Bench(args) => bench::main(&args),
         Task::ScanBench(args) => tree::main(&args),

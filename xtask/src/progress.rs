@@ -4,16 +4,17 @@
 //! the start, one every half minute, and one with the duration at the end.
 
 use std::fs::{self, File};
-use std::io::{IsTerminal as _, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{IsTerminal as _, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::LazyLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::paths;
+use crate::{failures, paths};
 
 /// How often a spinner turns and a child is asked whether it ended.
 const TICK: Duration = Duration::from_millis(100);
@@ -23,6 +24,9 @@ const REMINDER: Duration = Duration::from_secs(30);
 
 /// So much of a failed program's output is shown.
 const TAIL_LINES: usize = 40;
+
+/// The spinners of what goes on at the same time.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
 /// Does `work`, which is named `title` while it lasts.
 ///
@@ -39,7 +43,8 @@ pub(crate) fn during<T>(title: &str, work: impl FnOnce() -> Result<T>) -> Result
 /// Runs `command` to its end with its output in a log file.
 ///
 /// # Errors
-/// If it cannot be started or fails; then the end of its output was shown.
+/// If it cannot be started or fails; then the end of its output was shown. Where it is cargo, the error names the tests
+/// that failed.
 pub(crate) fn command(title: &str, command: &mut Command) -> Result<()> {
     fs::create_dir_all(paths::logs())
         .with_context(|| format!("create {}", paths::logs().display()))?;
@@ -57,12 +62,19 @@ pub(crate) fn command(title: &str, command: &mut Command) -> Result<()> {
     let status = follow(&mut child, &log, &shown)?;
     shown.end(status.success());
     if !status.success() {
-        let mut error = std::io::stderr().lock();
-        for line in tail(&log) {
-            writeln!(error, "    {line}")?;
-        }
+        BARS.suspend(|| {
+            for line in tail(&log) {
+                eprintln!("    {line}");
+            }
+        });
+        let output = fs::read(&log).unwrap_or_default();
+        let failures = failures::told(&String::from_utf8_lossy(&output));
+        let failures: String = failures
+            .iter()
+            .map(|line| format!("\n    {line}"))
+            .collect();
         bail!(
-            "{title}: {program} ended with {status}; all of its output is in {}",
+            "{title}: {program} ended with {status}; all of its output is in {}{failures}",
             log.display()
         );
     }
@@ -145,12 +157,11 @@ struct Shown {
 impl Shown {
     fn start(title: &str) -> Self {
         let plain = !std::io::stderr().is_terminal();
-        let target = if plain {
-            ProgressDrawTarget::hidden()
+        let bar = if plain {
+            ProgressBar::hidden()
         } else {
-            ProgressDrawTarget::stderr()
+            BARS.add(ProgressBar::new_spinner())
         };
-        let bar = ProgressBar::with_draw_target(None, target);
         if let Ok(style) =
             ProgressStyle::with_template("{spinner} {prefix} [{elapsed}] {wide_msg:.dim}")
         {
@@ -171,10 +182,7 @@ impl Shown {
     fn end(self, success: bool) {
         self.bar.finish_and_clear();
         let mark = if success { "ok " } else { "FAIL" };
-        eprintln!(
-            "{mark} {} ({:.1} s)",
-            self.title,
-            self.start.elapsed().as_secs_f64()
-        );
+        let seconds = self.start.elapsed().as_secs_f64();
+        BARS.suspend(|| eprintln!("{mark} {} ({seconds:.1} s)", self.title));
     }
 }

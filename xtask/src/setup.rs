@@ -1,6 +1,6 @@
 //! `cargo xtask setup`: installs what is missing, and says what it does.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Result, bail};
@@ -15,6 +15,9 @@ const BPF_LINKER: &str = "0.13.0";
 
 /// A version that this workspace's compiler builds.
 const CARGO_DENY: &str = "0.20.2";
+
+/// The same for the book.
+const MDBOOK: &str = "0.5.4";
 
 /// The same for fuzzing.
 const CARGO_FUZZ: &str = "0.13.2";
@@ -49,6 +52,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     prepare(purpose)?;
     if purpose == Purpose::Vm {
         install_cargo_deny()?;
+        install_mdbook()?;
         postgres::programs()?;
         browser::driver()?;
         registry::program()?;
@@ -213,7 +217,17 @@ fn install_bpf_linker() -> Result<()> {
 
 fn install_cargo_deny() -> Result<()> {
     let why = "checks licences and sources of the dependencies";
-    install_tool("cargo-deny", CARGO_DENY, why)
+    install_tool("cargo-deny", CARGO_DENY, why, &[]).map(|_| ())
+}
+
+/// Installs what builds the book, and says where it is.
+///
+/// # Errors
+/// If it does not compile.
+pub(crate) fn install_mdbook() -> Result<PathBuf> {
+    let why = "makes a book of the documents";
+    // Nobody is served, and nothing is watched.
+    install_tool("mdbook", MDBOOK, why, &["--no-default-features"])
 }
 
 /// Installs what `cargo xtask fuzz` needs.
@@ -221,13 +235,14 @@ fn install_cargo_deny() -> Result<()> {
 /// # Errors
 /// If it does not compile.
 pub(crate) fn install_cargo_fuzz() -> Result<()> {
-    install_tool("cargo-fuzz", CARGO_FUZZ, "builds and runs the fuzz targets")
+    let why = "builds and runs the fuzz targets";
+    install_tool("cargo-fuzz", CARGO_FUZZ, why, &[]).map(|_| ())
 }
 
 /// Into the cache and not optimised: they run for a second, and would compile for minutes.
-fn install_tool(name: &str, version: &str, why: &str) -> Result<()> {
-    if paths::program(name).is_some() {
-        return Ok(());
+fn install_tool(name: &str, version: &str, why: &str, more: &[&str]) -> Result<PathBuf> {
+    if let Some(program) = paths::program(name) {
+        return Ok(program);
     }
     eprintln!("setup: {name} is missing ({why})");
     let mut cargo = Command::new("cargo");
@@ -242,7 +257,9 @@ fn install_tool(name: &str, version: &str, why: &str) -> Result<()> {
             "--root",
         ])
         .arg(paths::tools()?)
+        .args(more)
         .current_dir("/")
         .env("CARGO_PROFILE_DEV_DEBUG", "0");
-    progress::command(&format!("cargo install {name}"), &mut cargo)
+    progress::command(&format!("cargo install {name}"), &mut cargo)?;
+    Ok(paths::tools()?.join("bin").join(name))
 }

@@ -1,7 +1,10 @@
 //! `cargo xtask test`: every check and test, cheapest first.
 
 use std::io::{BufRead as _, BufReader};
+use std::panic::resume_unwind;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
@@ -10,8 +13,8 @@ use crate::binaries::{self, cargo};
 use crate::checklist::{self, Column};
 use crate::vm::{self, Arch, Cases};
 use crate::{
-    apt, browser, chart, containerd, emulator, image, paths, postgres, progress, promtool, proto,
-    registry, setup, tree,
+    apt, browser, chart, containerd, docs, emulator, image, paths, postgres, progress, promtool,
+    proto, registry, setup, tree,
 };
 
 const EXAMPLES: &str = "\
@@ -120,18 +123,15 @@ fn checks(outcomes: &mut Vec<Outcome>) {
             "cargo clippy --workspace --all-targets --locked -- -D warnings",
         ),
         ("documentation", "cargo doc --workspace --no-deps --locked"),
-        (
-            "unit and property tests",
-            "cargo test --workspace --exclude archtrace-e2e --exclude archtrace-chart --locked --no-fail-fast",
-        ),
     ];
     for (title, line) in rows {
         step(outcomes, title, || {
-            let needed = database.iter().chain(&driver).chain(&docker_registry);
-            let needed = needed.map(|(name, path)| (name, path));
-            progress::command(title, command(line).envs(needed))
+            progress::command(title, &mut command(line))
         });
     }
+    let needed = database.iter().chain(&driver).chain(&docker_registry);
+    tests(outcomes, &needed.collect::<Vec<_>>());
+    step(outcomes, "the book", docs::book);
     step(outcomes, "the protocol", proto::check);
     step(outcomes, "the chart", chart::check);
     step(outcomes, "alert rules", promtool::check);
@@ -145,6 +145,34 @@ fn checks(outcomes: &mut Vec<Outcome>) {
     if !matches!(known, Ok(true)) {
         eprintln!("warning: there are advisories, or no list of them: cargo deny check advisories");
     }
+}
+
+/// Tests of all crates. Those that kill collectors wait most of the time, one after the other: the rest runs meanwhile.
+fn tests(outcomes: &mut Vec<Outcome>, needed: &[&(&str, PathBuf)]) {
+    let of_all =
+        "cargo test --workspace --exclude archtrace-e2e --exclude archtrace-chart --locked";
+    let run = |title: &str, more: &str| {
+        let mut command = command(&format!("{of_all} {more}"));
+        command.envs(needed.iter().map(|(name, path)| (name, path)));
+        outcome(title, || progress::command(title, &mut command))
+    };
+    let built = run("tests compile", "--no-run");
+    let is_built = built.passed;
+    outcomes.push(built);
+    if !is_built {
+        return;
+    }
+    outcomes.extend(thread::scope(|scope| {
+        let chaos = scope.spawn(|| run("chaos", "--test chaos --no-fail-fast"));
+        let others = run(
+            "unit and property tests",
+            "--no-fail-fast -- --skip chaos::",
+        );
+        [
+            others,
+            chaos.join().unwrap_or_else(|panic| resume_unwind(panic)),
+        ]
+    }));
 }
 
 /// A program and its arguments, in this workspace.
@@ -247,9 +275,13 @@ fn with_failures(what: &str, cases: &Cases) -> String {
 }
 
 fn step(outcomes: &mut Vec<Outcome>, name: &str, work: impl FnOnce() -> Result<()>) {
+    outcomes.push(outcome(name, work));
+}
+
+fn outcome(name: &str, work: impl FnOnce() -> Result<()>) -> Outcome {
     let start = Instant::now();
     let result = work();
-    outcomes.push(Outcome {
+    Outcome {
         name: name.to_owned(),
         passed: result.is_ok(),
         seconds: start.elapsed().as_secs_f64(),
@@ -257,7 +289,7 @@ fn step(outcomes: &mut Vec<Outcome>, name: &str, work: impl FnOnce() -> Result<(
             .err()
             .map(|error| format!("{error:#}"))
             .unwrap_or_default(),
-    });
+    }
 }
 
 fn summary(outcomes: &[Outcome]) -> Result<()> {

@@ -178,8 +178,8 @@ pub(crate) fn run(machines: &[Machine], case: Option<&str>) -> Result<Vec<Report
             pending.push((*machine, kernel, image, disk));
         }
     }
-    // The emulated arm64 machines take the longest.
-    pending.sort_by_key(|(machine, ..)| machine.arch == Arch::Arm64);
+    // The longest go first, which are last here: nodes with pods, then arm64, so that no CPU waits for one of them.
+    pending.sort_by_key(|(machine, ..)| (machine.pods, machine.arch == Arch::Arm64));
     let pending = Mutex::new(pending);
     let reports = Mutex::new(Vec::new());
     thread::scope(|scope| {

@@ -4,12 +4,14 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use archtrace_facts::arch::Arch;
 use archtrace_facts::elf::header::{ET_EXEC, Header, PT_INTERP};
 use archtrace_facts::elf::{Head, Ident, shebang};
 use archtrace_facts::maps;
 
+use super::clock::Clock;
 use super::files::{self, Found};
 use super::path::Name;
 use crate::source::procs;
@@ -91,7 +93,7 @@ pub(crate) enum Mapped {
 }
 
 /// An ELF file of another machine that a process has mapped.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct MappedGuest {
     pub(crate) path: PathBuf,
     pub(crate) inode: u64,
@@ -105,9 +107,28 @@ pub(crate) struct MappedGuest {
 /// Files that are looked into per process: a guest comes with its libraries.
 const MAX_MAPPED: usize = 64;
 
-/// Looks for a guest in what process `pid` has mapped. Among several files of another machine, a
-/// program that is no library is the guest, else the first.
-pub(crate) fn mapped(proc: &Path, node: Arch, pid: u32) -> Mapped {
+/// So often it is looked anew where the process executed another file meanwhile.
+const MAX_RENEWED: usize = 3;
+
+/// Looks for a guest in what process `pid` has mapped, and says at what time of the kernel's monotonic
+/// clock it had that mapped, in nanoseconds: the last exec before then is the guest's.
+pub(crate) fn mapped(proc: &Path, node: Arch, pid: u32) -> (Mapped, u64) {
+    // It holds addresses, which differ from exec to exec.
+    let vector = || std::fs::read(proc.join(pid.to_string()).join("auxv")).ok();
+    let mut now = 0;
+    for _ in 0..MAX_RENEWED {
+        let before = vector();
+        let mapped = mapped_now(proc, node, pid);
+        now = Clock::look().monotonic_before(Duration::ZERO);
+        if !matches!(mapped, Mapped::Guest(_)) || vector() == before {
+            return (mapped, now);
+        }
+    }
+    (Mapped::NoGuest, now)
+}
+
+/// Among several files of another machine, a program that is no library is the guest, else the first.
+fn mapped_now(proc: &Path, node: Arch, pid: u32) -> Mapped {
     if procs::look_at(proc, node, pid).is_some_and(|process| process.guest.is_some()) {
         return Mapped::Replaced;
     }

@@ -147,12 +147,13 @@ impl<T, A: Send + 'static> Reader<T, A> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::mpsc::channel;
+    use std::sync::mpsc::sync_channel;
 
     #[tokio::test(start_paused = true)]
     async fn what_hangs_is_given_up_and_the_next_is_answered() {
-        let mut reader = Reader::new("test", Duration::from_secs(1));
-        let (release, gate) = channel::<()>();
+        // Over at once where time stands still; never where a busy machine starts a thread late.
+        let mut reader = Reader::new("test", Duration::from_secs(60));
+        let (release, gate) = sync_channel::<()>(1);
         assert!(
             reader
                 .ask("hangs", move || gate.recv().map_or(1, |()| 1))
@@ -178,7 +179,7 @@ mod tests {
         let mut reader = Reader::new("test", Duration::from_millis(1));
         let mut gates = Vec::new();
         for i in 0..MAX_HUNG {
-            let (release, gate) = channel::<()>();
+            let (release, gate) = sync_channel::<()>(1);
             gates.push(release);
             assert!(reader.ask(i, move || gate.recv().unwrap_or(())).is_none());
         }

@@ -309,6 +309,7 @@ impl<C: Copy + Eq + Hash + Send + 'static> Read for Node<C> {
                 name: self.about.node.name.clone(),
                 arch: self.about.node.arch,
                 version,
+                began: Version::default(),
                 last_heard: SystemTime::now(),
             }])
         }

@@ -13,7 +13,8 @@
 
 use archtrace_ebpf::abi::{Config, stat};
 use archtrace_facts::node::HookReport;
-use aya::{Btf, Ebpf, EbpfError, EbpfLoader};
+use archtrace_facts::text::with_causes;
+use aya::{Btf, Ebpf, EbpfLoader};
 
 use super::prove::{self, Proof};
 use super::{programs, stats};
@@ -256,7 +257,7 @@ fn load(config: &Config, header_hook: bool, log: bool) -> Result<Ebpf, AttachErr
             env!("OUT_DIR"),
             "/programs.o"
         )))
-        .map_err(|error| AttachError::Load(load_reason(&error)))
+        .map_err(|error| AttachError::Load(with_causes(&error)))
 }
 
 /// A ring buffer is at least a page, the largest of which is 64 KiB.
@@ -316,17 +317,4 @@ fn first_that_works(
         });
     }
     Err(reasons)
-}
-
-fn load_reason(error: &EbpfError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(inner) = source {
-        let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
-            text = format!("{text}: {inner_text}");
-        }
-        source = inner.source();
-    }
-    text
 }

@@ -46,16 +46,13 @@ impl Watch {
             Vec::new()
         };
         let instruction = IllegalInstruction {
-            origin,
             code: signal.code,
             sender: (origin == Origin::Process && signal.sender != 0).then_some(signal.sender),
             address: if known { signal.address } else { 0 },
             bytes,
-            mnemonic: None,
-            extension: None,
-            cpu_has: None,
             module: place.module.map(|module| escape(&module)),
             offset: place.offset,
+            ..IllegalInstruction::unread(origin)
         }
         .decoded(key.arch, &self.features);
         let event = Event {

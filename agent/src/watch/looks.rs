@@ -11,7 +11,7 @@ use archtrace_facts::emulator::Kind;
 use archtrace_facts::fact::Stage;
 
 use super::Watch;
-use super::direct::Look;
+use super::direct::Id;
 use crate::enrich::files;
 use crate::enrich::look::{self, Dying, Guest, Mapped, Place};
 use crate::enrich::path::Name;
@@ -32,7 +32,7 @@ pub(super) enum Ticket {
     /// A process that is older than the agent.
     Old(u32),
     /// What an emulator has mapped.
-    Mapped(Look),
+    Mapped(Id),
 }
 
 /// What was found.
@@ -40,7 +40,7 @@ pub(super) enum Answer {
     Guest(Option<Guest>),
     Place(Place),
     Old(Option<Old>),
-    Mapped(Mapped),
+    Mapped(Mapped, u64),
 }
 
 /// A file that is looked through for the marks of an emulator.
@@ -51,8 +51,9 @@ pub(super) struct Scan {
     pub(super) file: (u64, u32),
     /// What the process calls it.
     pub(super) path: PathBuf,
-    /// Whether the process was started just now, and counted as native.
-    pub(super) new: bool,
+    /// When the process executed it, if it did just now and was counted as native; in nanoseconds of the
+    /// kernel's monotonic clock.
+    pub(super) exec_ns: Option<u64>,
 }
 
 pub(super) type Looks = Reader<Ticket, Answer>;
@@ -107,10 +108,11 @@ impl Watch {
     }
 
     /// Has looked at what an emulator has mapped.
-    pub(super) fn ask_mapped(&mut self, look: Look) {
-        let (proc, node, pid) = (self.proc.clone(), self.node, look.pid);
-        self.ask(Ticket::Mapped(look), move || {
-            Answer::Mapped(look::mapped(&proc, node, pid))
+    pub(super) fn ask_mapped(&mut self, id: Id) {
+        let (proc, node, (pid, _)) = (self.proc.clone(), self.node, id);
+        self.ask(Ticket::Mapped(id), move || {
+            let (mapped, at) = look::mapped(&proc, node, pid);
+            Answer::Mapped(mapped, at)
         });
     }
 
@@ -138,8 +140,10 @@ impl Watch {
             }
             (Ticket::Old(pid), Some(Answer::Old(Some(old)))) => self.take_old(pid, old),
             (Ticket::Old(_), _) => {}
-            (Ticket::Mapped(look), Some(Answer::Mapped(mapped))) => self.take_mapped(look, mapped),
-            (Ticket::Mapped(look), _) => self.take_mapped(look, Mapped::Gone),
+            (Ticket::Mapped(id), Some(Answer::Mapped(mapped, at))) => {
+                self.take_mapped(id, Some((mapped, at)));
+            }
+            (Ticket::Mapped(id), _) => self.take_mapped(id, None),
         }
         if self.looks.pending() == 0 {
             self.adopt();
@@ -151,12 +155,21 @@ impl Watch {
     pub(super) fn ask_scan(&mut self, scan: Scan) {
         /// Files that are remembered: more than a node's images hold of programs.
         const MAX_SCANNED: usize = 16_384;
+        /// Execs of one file that wait for what it is: more than start while it is looked through.
+        const MAX_EXECS: usize = 64;
+        if let Some(others) = self.scanning.get_mut(&scan.file) {
+            if scan.exec_ns.is_some() && others.len() < MAX_EXECS {
+                others.push(scan);
+            }
+            return;
+        }
         if self.scanned.len() >= MAX_SCANNED {
             self.scanned.clear();
         }
         if !self.scanned.insert(scan.file) {
             return;
         }
+        self.scanning.insert(scan.file, Vec::new());
         let (proc, pid, path) = (self.proc.clone(), scan.pid, scan.path.clone());
         let inode = scan.file.0;
         let job = move || files::emulator(&proc, pid, &path, inode);
@@ -167,6 +180,7 @@ impl Watch {
 
     /// What a file was found to be; `None` if it did not come to that.
     pub(super) fn take_scan(&mut self, scan: &Scan, answer: Option<Option<Kind>>) {
+        let others = self.scanning.remove(&scan.file).unwrap_or_default();
         match answer {
             None => {
                 self.scanned.remove(&scan.file);
@@ -175,7 +189,9 @@ impl Watch {
             Some(None) => {}
             Some(Some(kind)) => {
                 tracing::info!(path = %scan.path.display(), kind = kind.as_str(), "an emulator");
-                self.look_into(scan);
+                for scan in std::iter::once(scan).chain(&others) {
+                    self.look_into(scan);
+                }
                 match self.sensor.maps.add_emulator(scan.file) {
                     Ok(()) => {
                         self.emulators.insert(scan.file);

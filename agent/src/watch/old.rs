@@ -54,7 +54,7 @@ impl Watch {
                 pid,
                 file: old.exe_file,
                 path: old.exe,
-                new: false,
+                exec_ns: None,
             };
             if !self.emulators.contains(&scan.file) {
                 self.ask_scan(scan);

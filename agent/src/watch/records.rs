@@ -84,7 +84,7 @@ impl Watch {
             pid: record.pid,
             file: (record.key.inode, record.key.dev),
             path: name.path.clone(),
-            new: true,
+            exec_ns: Some(record.time_ns),
         });
     }
 }

@@ -30,10 +30,12 @@ What is seen is what runs now: an image that no node of the architecture has pul
 names of sidecars decide, and the name of the workload.
 
 Exit codes:
-  0    every row is PASS or WAIVED
+  0    every row is PASS or WAIVED, every node reports, and no fact is of a pod without a name
   1    something failed, or a bad option
   2    a row is FIX
-  3    no row is FIX, but one is GATE; or nothing is known of such workloads, or the collector is away
+  3    no row is FIX, but one is GATE; or it cannot be known: a node does not report, or facts are of pods
+       whose names nobody knows (yet), and more may run there; or nothing is known of such workloads, or
+       the collector is away
   4    the collector does not let you ask
   They are about all rows, whether --status shows them or not.";
 

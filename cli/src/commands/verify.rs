@@ -18,10 +18,6 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::show;
 
-/// For how long nobody may watch, until it is not known which pods came and went: a collector that is
-/// replaced is back before, and a pod takes about as long to be pulled, to run and to go.
-const GAP: Duration = Duration::from_secs(120);
-
 /// Watches, prints what is known in the end, and says it by the exit code.
 pub(super) async fn verify(
     connection: &Connection,
@@ -34,6 +30,7 @@ pub(super) async fn verify(
         wanted: args.wanted(),
         duration: args.duration,
         since: None,
+        unwatched: None,
     };
     let verified = tokio::select! {
         told = watch(connection, &question) => told?,
@@ -77,6 +74,7 @@ async fn watch(connection: &Connection, question: &Question) -> Result<Verified,
             duration: until.saturating_duration_since(Instant::now()),
             // The first answer says when it began by the clock of whoever answers.
             since: watch.last.as_ref().map(|told| told.since),
+            unwatched: watch.told.map(|told| told.elapsed()),
             ..question.clone()
         };
         let ended = tokio::select! {
@@ -145,7 +143,7 @@ impl Watch {
         {
             told.report = told.report.doubted(away.clone());
         }
-        if self.gap <= GAP {
+        if self.gap <= Question::GAP {
             return told;
         }
         let why = format!("nobody told the facts for {} seconds", self.gap.as_secs());

@@ -1,13 +1,15 @@
 //! Exit codes, and what goes with them.
 
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::program::until_handled;
 use super::support::{Collector, archtrace};
 
 fn check(args: &[&str], code: i32, words: &str) {
@@ -138,24 +140,38 @@ fn a_closed_pipe_is_no_failure() {
     );
 }
 
-/// Watches for a while and is interrupted; returns what came out.
-fn watch(server: &str, signal: Signal) -> String {
-    let child = Command::new(env!("CARGO_BIN_EXE_archtrace"))
+/// Watches until `words` came out twice, and is interrupted.
+fn watch(server: &str, signal: Signal, words: &str) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_archtrace"))
         .args(["emulated", "--watch", "0.1", "--server", server])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("starts");
-    // Long enough for a busy machine to ask twice.
-    std::thread::sleep(Duration::from_secs(2));
-    kill(
-        Pid::from_raw(i32::try_from(child.id()).expect("a pid")),
-        signal,
-    )
-    .expect("it runs");
-    let output = child.wait_with_output().expect("ends");
-    assert_eq!(output.status.code(), Some(0));
-    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    let pipes: [Box<dyn Read + Send>; 2] = [
+        Box::new(child.stdout.take().expect("piped")),
+        Box::new(child.stderr.take().expect("piped")),
+    ];
+    // More lines than it prints.
+    let (sender, lines) = sync_channel(10_000);
+    for pipe in pipes {
+        let sender = sender.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+                // Nobody waits for the last ones.
+                let _ = sender.send(line);
+            }
+        });
+    }
+    let mut told = String::new();
+    while told.matches(words).count() < 2 {
+        let line = lines.recv_timeout(Duration::from_secs(60));
+        told += &line.unwrap_or_else(|_| panic!("not twice {words}: {told}"));
+    }
+    until_handled(&child, signal);
+    let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
+    kill(pid, signal).expect("it runs");
+    assert_eq!(child.wait().expect("ends").code(), Some(0), "{told}");
 }
 
 #[test]
@@ -166,8 +182,7 @@ fn watching_goes_on_until_it_is_interrupted() {
         ("http://127.0.0.1:1", "Trying again"),
     ] {
         for signal in [Signal::SIGINT, Signal::SIGTERM] {
-            let told = watch(server, signal);
-            assert!(told.matches(words).count() >= 2, "{told}");
+            watch(server, signal, words);
         }
     }
 }

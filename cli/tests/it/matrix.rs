@@ -1,5 +1,6 @@
 //! The portability matrix: the same in each of its forms, and exit codes.
 
+use archtrace_collector::fleet::Nodes;
 use archtrace_facts::arch::Arch::{Amd64, Arm64};
 use archtrace_facts::audit::{Audit, Foreign, Role};
 use archtrace_facts::fact::Mode;
@@ -11,7 +12,7 @@ use tokio::runtime::Runtime;
 use tonic::transport::Endpoint;
 
 use super::support::fleet::{Container, Node, arm64, container};
-use super::support::{Collector, archtrace};
+use super::support::{Collector, Setup, archtrace};
 
 /// The image of Deployment/web, on a node that is what it is for.
 fn image(foreign: Vec<Foreign>) -> Image {
@@ -236,5 +237,56 @@ fn the_exit_code_is_that_of_the_worst_row() {
         let told = archtrace(args).assert().code(1).stdout("");
         let told = String::from_utf8_lossy(&told.get_output().stderr).into_owned();
         assert!(told.contains(words), "{args:?}: {told}");
+    }
+}
+
+#[test]
+fn what_nobody_can_speak_for_does_not_pass() {
+    let policy = "
+agents:
+- name: web
+  match: {namespace: shop, executable: /web}
+  nodes: {names: [n2]}
+";
+    let dir = tempfile::tempdir().expect("a directory");
+    let web = || Node {
+        images: vec![image(Vec::new())],
+        ..arm64(
+            "n2",
+            vec![container("web-1", &[("/web", Arm64, Mode::Native)])],
+        )
+    };
+    let mut nameless = container("web-2", &[("/web", Arm64, Mode::Native)]);
+    nameless.identity.pod.clear();
+    nameless.identity.namespace.clear();
+    nameless.identity.workload.clear();
+    for (nodes, more, code, words) in [
+        ("c/n1\nc/n2\n", None, 0, ""),
+        ("c/n1\nc/n2\nc/n9\n", None, 3, "1 node never reported"),
+        (
+            "c/n1\nc/n2\nc/n3\n",
+            Some(arm64("n3", vec![nameless])),
+            3,
+            "fact(s) are of pods whose names nobody knows",
+        ),
+    ] {
+        let path = dir.path().join("nodes");
+        std::fs::write(&path, nodes).expect("writes");
+        let collector = Collector::new(Setup {
+            nodes: Nodes::File(path),
+            policy: Some(policy),
+            ..Setup::default()
+        });
+        collector.report(&web());
+        if let Some(node) = more {
+            collector.report(&node);
+        }
+        let assert = collector.archtrace(&["matrix", "web"]).assert();
+        let output = assert.get_output();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        assert!(!out.contains("GATE") && !out.contains("FIX"), "{out}");
+        assert_eq!(output.status.code(), Some(code), "{nodes}: {out}{err}");
+        assert!(err.contains(words), "{words} in {err}");
     }
 }

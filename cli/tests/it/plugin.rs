@@ -3,8 +3,11 @@
 //! kubectl is stood in for by a script: there is no API server here for a real one, and its port-forward is SPDY,
 //! of which a small server is not made. The script plays what the real one prints, and above all its faults.
 
+mod complete;
+
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::io::Write as _;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -35,15 +38,28 @@ fn place(kubectl: &Kubectl<'_>) -> tempfile::TempDir {
         "#!/bin/sh\necho \"$@\" >> {noted}/asked\ncase \"$*\" in\n*'get services'*) {get} ;;\n\
          *port-forward*) echo $$ > {noted}/pid; {forward} ;;\nesac\n"
     );
-    let file = dir.path().join("kubectl");
-    fs::write(&file, script).expect("is written");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("is ours");
+    executable(&dir.path().join("kubectl"), &script);
     symlink(
         env!("CARGO_BIN_EXE_archtrace"),
         dir.path().join("kubectl-archtrace"),
     )
     .expect("is linked");
     dir
+}
+
+/// Has another process write it: a child that another test starts meanwhile would have inherited the descriptor
+/// until its exec, and who executes what somebody may write to gets ETXTBSY (execve(2)).
+fn executable(file: &Path, script: &str) {
+    let mut install = Command::new("install")
+        .args(["--mode=755", "/dev/stdin"])
+        .arg(file)
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("coreutils have it");
+    let mut stdin = install.stdin.take().expect("piped");
+    stdin.write_all(script.as_bytes()).expect("it reads");
+    drop(stdin);
+    assert!(install.wait().expect("it is ours").success());
 }
 
 fn run(dir: &Path, args: &[&str], server: Option<&str>) -> Output {
@@ -267,16 +283,19 @@ fn a_child_that_dies_is_told() {
     assert!(error.contains("lost connection to pod"), "{error}");
 }
 
-/// Whoever ends it ends the child too, also while nothing is forwarded yet.
+/// Whoever ends it ends the child too, in whichever way, also while nothing is forwarded yet.
 #[test]
 fn a_signal_leaves_no_child() {
     let collector = Collector::filled();
     let get = format!("echo '{SERVICE}'");
-    for forward in [forwarding(&collector), "exec sleep 1000".to_owned()] {
-        let dir = place(&Kubectl {
-            get: &get,
-            forward: &forward,
-        });
+    let (forwards, waits) = (forwarding(&collector), "exec sleep 1000".to_owned());
+    for (forward, signal) in [
+        (&forwards, Signal::SIGTERM),
+        (&waits, Signal::SIGTERM),
+        (&forwards, Signal::SIGKILL),
+        (&waits, Signal::SIGKILL),
+    ] {
+        let dir = place(&Kubectl { get: &get, forward });
         let mut command = Command::new(dir.path().join("kubectl-archtrace"));
         let verify = ["verify", "--namespace", "pay", "--arch", "arm64"];
         command.args(verify).args(["--for", "5m"]);
@@ -291,10 +310,10 @@ fn a_signal_leaves_no_child() {
             std::thread::sleep(Duration::from_millis(20));
         }
         let id = i32::try_from(child.id()).expect("a pid");
-        kill(Pid::from_raw(id), Signal::SIGTERM).expect("it is ours");
+        kill(Pid::from_raw(id), signal).expect("it is ours");
         let status = child.wait().expect("it is ours");
         assert!(!status.success(), "{status}");
-        assert!(is_over(dir.path()), "the child goes on");
+        assert!(is_over(dir.path()), "after {signal} the child goes on");
     }
 }
 
@@ -337,52 +356,6 @@ fn usage_is_that_of_the_name() {
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(text.contains(usage), "{text}");
     }
-}
-
-/// bash takes the script, and completes by it; kubectl's is run as kubectl runs it.
-#[test]
-fn shells_complete() {
-    let program = env!("CARGO_BIN_EXE_archtrace");
-    let bash = "source <(\"$0\" completions bash); COMP_WORDS=(archtrace emu); COMP_CWORD=1; \
-                $(complete -p archtrace | sed 's/.*-F \\([^ ]*\\) .*/\\1/') archtrace emu archtrace; \
-                echo \"${COMPREPLY[@]}\"";
-    let output = Command::new("bash")
-        .args(["-c", bash, program])
-        .output()
-        .expect("starts");
-    assert_eq!(
-        String::from_utf8_lossy(&output.stdout).trim(),
-        "emulated",
-        "{output:?}"
-    );
-    for (shell, said) in [
-        ("zsh", "#compdef archtrace"),
-        ("fish", "complete -c archtrace"),
-    ] {
-        let output = Command::new(program)
-            .args(["completions", shell])
-            .output()
-            .expect("starts");
-        let text = String::from_utf8_lossy(&output.stdout);
-        assert!(text.contains(said) && text.contains("emulated"), "{shell}");
-    }
-    let dir = place(&Kubectl {
-        get: "",
-        forward: "",
-    });
-    let output = run(dir.path(), &["completions", "kubectl"], None);
-    let script = dir.path().join("kubectl_complete-archtrace");
-    fs::write(&script, &output.stdout).expect("is written");
-    let mut command = Command::new("sh");
-    command.arg(&script).args(["emulated", "--runn"]);
-    command.env("PATH", format!("{}:/usr/bin:/bin", dir.path().display()));
-    let output = command.output().expect("starts");
-    let text = String::from_utf8_lossy(&output.stdout);
-    let lines: Vec<_> = text
-        .lines()
-        .map(|line| line.split('\t').next().unwrap_or_default())
-        .collect();
-    assert_eq!(lines, ["--running", ":4"], "{output:?}");
 }
 
 /// The pod of helm test gives options that the program knows.

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -24,7 +24,8 @@ pub(crate) struct Going {
 pub(crate) fn start(collector: &Collector, args: &[&str]) -> Going {
     let mut child = spawn(collector, args);
     let output = BufReader::new(take_output(&mut child));
-    let (sender, lines) = channel();
+    // More lines than any of them prints.
+    let (sender, lines) = sync_channel(10_000);
     std::thread::spawn(move || {
         for line in output.lines() {
             let Ok(line) = line else { return };
@@ -67,6 +68,22 @@ pub(crate) fn end(mut child: Child) -> (Option<i32>, String) {
     (child.wait().expect("it has ended").code(), told)
 }
 
+/// Waits until a program handles `signal`: before that, it dies of it.
+pub(crate) fn until_handled(child: &Child, signal: Signal) {
+    let status = format!("/proc/{}/status", child.id());
+    let deadline = Instant::now() + SOON;
+    loop {
+        let text = std::fs::read_to_string(&status).expect("it runs");
+        let mask = text.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let mask = u64::from_str_radix(mask.expect("proc(5)").trim(), 16).expect("a mask");
+        if (mask >> (signal as i32 - 1)) & 1 == 1 {
+            return;
+        }
+        assert!(Instant::now() < deadline, "it does not handle {signal}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 impl Going {
     /// The next line.
     pub(crate) fn line(&self) -> String {
@@ -91,6 +108,7 @@ impl Going {
 
     /// Interrupts it: its exit code, and what it said on stderr.
     pub(crate) fn interrupt(self) -> (Option<i32>, String) {
+        until_handled(&self.child, Signal::SIGINT);
         let pid = i32::try_from(self.child.id()).expect("a pid");
         kill(Pid::from_raw(pid), Signal::SIGINT).expect("it runs");
         end(self.child)

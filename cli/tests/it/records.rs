@@ -27,22 +27,6 @@ pub(crate) fn instruction() -> IllegalInstruction {
     }
 }
 
-/// An instruction of which nothing is known.
-fn unknown(origin: Origin) -> IllegalInstruction {
-    IllegalInstruction {
-        origin,
-        code: -6,
-        sender: None,
-        address: 0,
-        bytes: Vec::new(),
-        mnemonic: None,
-        extension: None,
-        cpu_has: None,
-        module: None,
-        offset: None,
-    }
-}
-
 fn illegal(mode: Mode, instruction: Option<IllegalInstruction>) -> Record {
     let key = key("/bin/worker", Arch::Amd64, mode);
     event(EventKind::IllegalInstruction, key, 0, instruction, 0)
@@ -113,15 +97,21 @@ fn every_record_has_a_line() {
             "62f17548fec2 at 0x7f0000001234: no instruction that is known: data, or an extension younger than this agent",
         ),
         (
-            illegal(Mode::Native, Some(unknown(Origin::Cpu))),
+            illegal(Mode::Native, Some(IllegalInstruction::unread(Origin::Cpu))),
             "unavailable at 0x0: the instruction could not be read",
         ),
         (
-            illegal(Mode::Native, Some(unknown(Origin::Process))),
+            illegal(
+                Mode::Native,
+                Some(IllegalInstruction::unread(Origin::Process)),
+            ),
             "sent by another process",
         ),
         (
-            illegal(Mode::Emulated, Some(unknown(Origin::Itself))),
+            illegal(
+                Mode::Emulated,
+                Some(IllegalInstruction::unread(Origin::Itself)),
+            ),
             "the guest died of SIGILL under its emulator; the instruction is not available",
         ),
         (
@@ -190,7 +180,10 @@ fn fields_of_instructions_are_for_programs() {
         (&event["errno"], &event["handler"], &event["pid"]),
         (&Value::Null, &Value::Null, &77.into())
     );
-    let event = told(illegal(Mode::Native, Some(unknown(Origin::Process))));
+    let event = told(illegal(
+        Mode::Native,
+        Some(IllegalInstruction::unread(Origin::Process)),
+    ));
     assert_eq!(event["instruction"]["address"], Value::Null);
 }
 

@@ -58,7 +58,8 @@ pub struct RegistryArgs {
     pub registry_plaintext: Vec<String>,
 
     /// Ask only this registry, as HOST or HOST:PORT: else whoever may start a pod chooses whom the collector asks.
-    /// Loopback, which is a registry of each node's own, is asked only if it is named so. Can be repeated
+    /// Loopback, which is a registry of each node's own, and what else is on the collector's machine or network link
+    /// is asked only if it is named so. Can be repeated
     #[arg(
         long,
         env = "ARCHTRACE_REGISTRY_ONLY",

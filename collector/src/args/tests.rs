@@ -44,6 +44,8 @@ fn options_are_checked() {
     check(&["--keep-events", "10m"], Err("1h at least"));
     check(&["--keep-events", "7d", "--keep-history", "26w"], Ok(()));
     check(&["--keep-events", "999999d"], Err("36500d"));
+    check(&["--keep-nodes", "10m"], Err("1h at least, or 0s"));
+    check(&["--keep-nodes", "0s"], Ok(()));
     let otlp = ["--export-otlp", "http://o:4317"];
     check(&otlp, Err("--export-state"));
     check(&[&otlp[..], &["--export-state", "s"]].concat(), Ok(()));

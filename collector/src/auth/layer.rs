@@ -89,9 +89,20 @@ impl Roles {
 
     async fn decide(&self, purpose: Purpose, head: &Parts) -> Result<Caller, Status> {
         let peer = head.extensions.get::<Peer>();
+        let caller = self.judge(purpose, head, peer).await?;
+        // Whoever is not let in must not take a place for good.
         if let Some(peer) = peer {
             peer.asks();
         }
+        Ok(caller)
+    }
+
+    async fn judge(
+        &self,
+        purpose: Purpose,
+        head: &Parts,
+        peer: Option<&Peer>,
+    ) -> Result<Caller, Status> {
         let Some(auth) = &self.auth else {
             return Ok(Caller::Anyone);
         };
@@ -160,7 +171,58 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::io::AsyncReadExt as _;
+    use tokio::time::timeout;
+    use tonic::transport::server::Connected as _;
+
     use super::*;
+    use crate::accept::connected;
+    use crate::auth::{Options, dev_certs};
+
+    #[tokio::test(start_paused = true)]
+    async fn only_who_is_let_in_keeps_a_connection() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let out = dir.path().join("certificates");
+        let wanted = dev_certs::Wanted {
+            out: out.clone(),
+            nodes: Vec::new(),
+            cluster: None,
+            servers: Vec::new(),
+        };
+        dev_certs::make(&wanted).expect("makes them");
+        let options = Options {
+            certificate: out.join("server.crt"),
+            key: out.join("server.key"),
+            client_ca: Some(out.join("ca.crt")),
+            tokens: None,
+        };
+        let ended = CancellationToken::new();
+        let auth = Auth::start(options, &ended).await.expect("they are read");
+        let auth = Arc::new(auth);
+        let facts = "/archtrace.v1.Query/ListFacts";
+        for (auth, path, stays) in [
+            (Some(Arc::clone(&auth)), facts, false),
+            (Some(auth), "/grpc.health.v1.Health/Check", true),
+            (None, facts, true),
+        ] {
+            let roles = Roles {
+                auth,
+                refusals: Arc::default(),
+                room: Room::default(),
+                closing: CancellationToken::new(),
+            };
+            let (mut connection, _peer) = connected().await;
+            let request = Request::builder().uri(path);
+            let request = request.extension(connection.connect_info()).body(());
+            let (head, ()) = request.expect("a request").into_parts();
+            let decided = roles.decide(Purpose::of(path), &head).await;
+            assert_eq!(decided.is_ok(), stays, "{path}");
+            let ended = timeout(Duration::from_secs(300), connection.read_u8()).await;
+            assert_eq!(ended.is_err(), stays, "{path}: {ended:?}");
+        }
+    }
 
     #[test]
     fn what_is_not_known_is_for_readers() {

@@ -1,6 +1,6 @@
 //! Tells the store what machines nodes are, so that it stays known when they are gone from the list.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use archtrace_facts::fleet::Machine;
@@ -40,6 +40,10 @@ async fn tell<S: Store>(
         return Ok(());
     }
     let heads = store.heads().await?;
+    if told.len() > heads.len() {
+        let there: HashSet<_> = heads.iter().map(|head| head.node).collect();
+        told.retain(|node, _| there.contains(node));
+    }
     let known = heads.iter().filter_map(|head| {
         let machine = expected.machine(&head.cluster, &head.name)?;
         (told.get(&head.node) != Some(machine)).then(|| (head.node, machine.clone()))

@@ -1,5 +1,6 @@
 //! One agent's stream, from Hello to its end.
 
+mod bounds;
 mod talk;
 
 use std::sync::Arc;

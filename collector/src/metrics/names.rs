@@ -103,6 +103,10 @@ pub(super) static THROTTLES: Metric = Metric::counter(
     "collector_throttles",
     "How often an agent was asked to wait, because nothing could be stored.",
 );
+pub(super) static FORGOTTEN: Metric = Metric::counter(
+    "collector_forgotten_nodes",
+    "Nodes that were silent for --keep-nodes, on no list, and are forgotten.",
+);
 pub(super) static COMMITS: Metric = Metric::durations(
     "collector_commit",
     "How long the store took to commit, waiting for others included.",

@@ -24,16 +24,18 @@ pub(crate) enum Operation {
     Events,
     Heartbeats,
     Expire,
+    Forget,
 }
 
 impl Operation {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Attach,
         Self::Snapshot,
         Self::Delta,
         Self::Events,
         Self::Heartbeats,
         Self::Expire,
+        Self::Forget,
     ];
 
     fn as_str(self) -> &'static str {
@@ -44,6 +46,7 @@ impl Operation {
             Self::Events => "events",
             Self::Heartbeats => "heartbeats",
             Self::Expire => "expire",
+            Self::Forget => "forget",
         }
     }
 }
@@ -81,6 +84,7 @@ pub(crate) struct Own {
     attached: AtomicU64,
     resyncs: AtomicU64,
     throttles: AtomicU64,
+    forgotten: AtomicU64,
 }
 
 impl Default for Own {
@@ -97,6 +101,7 @@ impl Default for Own {
             attached: AtomicU64::new(0),
             resyncs: AtomicU64::new(0),
             throttles: AtomicU64::new(0),
+            forgotten: AtomicU64::new(0),
         }
     }
 }
@@ -127,6 +132,11 @@ impl Own {
     /// An agent was asked to wait.
     pub(crate) fn throttle(&self) {
         add(&self.throttles, 1);
+    }
+
+    /// So many nodes were forgotten.
+    pub(super) fn forgot(&self, nodes: u64) {
+        self.forgotten.fetch_add(nodes, Ordering::Relaxed);
     }
 
     /// Something was committed, or was not.
@@ -184,6 +194,7 @@ impl Own {
         sheet.one(&names::RECORDS, get(&self.records));
         sheet.one(&names::RESYNCS, get(&self.resyncs));
         sheet.one(&names::THROTTLES, get(&self.throttles));
+        sheet.one(&names::FORGOTTEN, get(&self.forgotten));
         let words = || Operation::ALL.into_iter().map(Operation::as_str);
         sheet.by(&names::COMMITS, "operation", words().zip(&self.commits));
         let failures = self.failures.iter().map(get);

@@ -94,6 +94,17 @@ impl<S: Store> Store for Timed<S> {
         self.time(Operation::Expire, commit).await
     }
 
+    async fn forget(
+        &self,
+        nodes: Vec<NodeId>,
+        silent_since: SystemTime,
+    ) -> Result<u64, StoreError> {
+        let commit = self.store.forget(nodes, silent_since);
+        let gone = self.time(Operation::Forget, commit).await?;
+        self.own.forgot(gone);
+        Ok(gone)
+    }
+
     fn note_standings(&self, changes: Vec<Change>) -> impl Answer<u64> {
         self.store.note_standings(changes)
     }

@@ -179,7 +179,7 @@ fn the_schema_is_that_of_the_types() {
         assert!(
             SCHEMA == text,
             "docs/policy.schema.json is not what the types say; write it anew with \
-             `ARCHTRACE_WRITE_DOCS=1 cargo test -p archtrace-collector --lib the_schema`"
+             `cargo xtask docs --write`"
         );
     }
 }

@@ -22,6 +22,8 @@ pub struct Settings {
     pub drain: Duration,
     /// How long things are kept.
     pub keep: Keep,
+    /// How long nodes are kept that are silent and on no list of those that should report; for ever if `None`.
+    pub keep_nodes: Option<Duration>,
     /// How peers show who they are; `None` is development mode: everybody may report and read.
     pub auth: Option<auth::Options>,
     /// Which nodes should report.
@@ -53,6 +55,7 @@ impl Settings {
                 events: 30 * DAY,
                 history: 90 * DAY,
             },
+            keep_nodes: Some(7 * DAY),
             auth: None,
             nodes: Nodes::Seen,
             policy: None,

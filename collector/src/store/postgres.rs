@@ -16,6 +16,7 @@ mod events;
 mod events_after;
 mod expire;
 mod facts;
+mod forget;
 mod images;
 mod nodes;
 mod owners;
@@ -185,6 +186,21 @@ impl Store for PostgresStore {
         self.database
             .change("delete what is old", expire::Expire { keep, now })
             .await
+    }
+
+    async fn forget(
+        &self,
+        nodes: Vec<NodeId>,
+        silent_since: SystemTime,
+    ) -> Result<u64, StoreError> {
+        if nodes.is_empty() {
+            return Ok(0);
+        }
+        let forget = forget::Forget {
+            nodes,
+            silent_since,
+        };
+        self.database.change("forget nodes", forget).await
     }
 
     async fn note_machines(&self, machines: Vec<(NodeId, Machine)>) -> Result<(), StoreError> {

@@ -30,3 +30,6 @@ pub(super) use values::{from_count, from_random, from_time, to_count, to_random,
 
 /// What a statement may fail with: the database's errors and those of values that do not read.
 pub(super) type Failure = Box<dyn Error + Send + Sync>;
+
+/// Of a schema that a newer program made, and that works with this one.
+pub(super) const TAKEN_AS_IT_IS: &str = "a newer version brought the store further, in a way that works with this one: it is left as it is";

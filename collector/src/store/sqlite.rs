@@ -8,6 +8,7 @@ mod changes;
 mod cost;
 mod events;
 mod expire;
+mod forget;
 mod nodes;
 mod owners;
 mod readers;
@@ -141,6 +142,18 @@ impl Store for SqliteStore {
         self.writer
             .run("delete what is old", move |db| {
                 expire::expire(db, keep, now)
+            })
+            .await
+    }
+
+    async fn forget(
+        &self,
+        nodes: Vec<NodeId>,
+        silent_since: SystemTime,
+    ) -> Result<u64, StoreError> {
+        self.writer
+            .run("forget nodes", move |db| {
+                Ok(forget::forget(db, &nodes, silent_since)?)
             })
             .await
     }

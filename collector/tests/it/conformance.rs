@@ -8,6 +8,7 @@ mod digests;
 mod events;
 mod expiry;
 mod facts;
+mod forget;
 mod history;
 mod lease;
 mod nodes;
@@ -40,6 +41,9 @@ pub(crate) use facts::{
     a_dropped_fact_counts_from_zero_again, an_epoch_that_comes_back_goes_on,
     counts_are_summed_over_epochs, deltas_apply_to_their_revision_only,
     hostile_numbers_break_nothing, what_a_snapshot_leaves_out_stays_as_history,
+};
+pub(crate) use forget::{
+    a_forgotten_node_comes_back_as_a_new_one, a_forgotten_node_is_none_any_more,
 };
 pub(crate) use history::any_history_ends_as_it_should;
 pub(crate) use lease::who_attached_last_may_change;
@@ -82,6 +86,7 @@ macro_rules! conforms {
         $crate::conformance::conforms! { $open;
             one:
                 a_dropped_fact_counts_from_zero_again,
+                a_forgotten_node_is_none_any_more,
                 a_new_epoch_tells_the_gap_once,
                 a_silent_node_is_not_current,
                 an_epoch_that_comes_back_goes_on,
@@ -121,6 +126,7 @@ macro_rules! conforms {
                 what_it_was_is_kept_for_a_while,
                 what_nobody_needs_goes_along;
             two:
+                a_forgotten_node_comes_back_as_a_new_one,
                 changes_are_found_by_version,
                 events_are_found_by_place,
                 names_that_come_late_are_changes,

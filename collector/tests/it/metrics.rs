@@ -1,14 +1,11 @@
 //! What Prometheus is told, by a real collector about a real store.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+mod scraped;
+
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use archtrace_collector::fleet::Nodes;
-use archtrace_collector::metrics::Options;
-use archtrace_collector::serve::Settings;
 use archtrace_export::ocsf::Limits;
 use archtrace_facts::fact::{Fact, Mode};
 use archtrace_facts::identity::Identity;
@@ -16,67 +13,9 @@ use archtrace_facts::report::{Hello, Owner, StateUpdate, UpdateKind};
 use archtrace_metrics::read::{families, samples};
 use archtrace_proto::v1;
 use archtrace_proto::v1::query_client::QueryClient;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
 
-use super::support::{self, Agent, Collector, batch, event, fact, hello, key, loss, update};
-
-/// A collector that Prometheus may ask.
-struct Scraped {
-    collector: Collector,
-    metrics: SocketAddr,
-}
-
-impl Scraped {
-    async fn start(max_series: usize) -> Self {
-        Self::start_with(max_series, |_| ()).await
-    }
-
-    async fn start_with(max_series: usize, change: impl FnOnce(&mut Settings)) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let metrics = listener.local_addr().expect("bound");
-        let mut settings = Settings::new("test".to_owned(), Duration::from_secs(10));
-        change(&mut settings);
-        settings.metrics = Some(Options {
-            listener: Arc::new(listener),
-            max_series,
-        });
-        let collector = Collector::with(settings).await;
-        Self { collector, metrics }
-    }
-
-    async fn get(&self, path: &str) -> String {
-        let mut stream = TcpStream::connect(self.metrics).await.expect("connects");
-        let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.expect("is read");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.expect("answers");
-        answer
-    }
-
-    /// The first page on which this series has this number.
-    async fn until(&self, name: &str, labels: &[(&str, &str)], number: f64) -> String {
-        for _ in 0..600 {
-            let page = self.get("/metrics").await;
-            if value(&page, name, labels) == Some(number) {
-                return page;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        let page = self.get("/metrics").await;
-        panic!("{name} {labels:?} is never {number}:\n{page}");
-    }
-}
-
-/// The number of a series.
-fn value(page: &str, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
-    let has = |series: &BTreeMap<String, String>| {
-        let mut labels = labels.iter();
-        labels.all(|(label, word)| series.get(*label).is_some_and(|known| known == word))
-    };
-    let mut found = samples(page).filter(|(known, series, _)| known == name && has(series));
-    found.next().map(|(_, _, number)| number)
-}
+use self::scraped::{Scraped, value};
+use super::support::{self, Agent, batch, event, fact, hello, key, loss, update};
 
 fn owner(cgroup: &str, workload: &str) -> Owner {
     Owner {

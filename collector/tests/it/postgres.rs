@@ -84,6 +84,9 @@ async fn what_cannot_be_opened_is_told_without_its_secret() {
     cluster
         .sql(&name, "UPDATE schema_version SET version = 99")
         .expect("works");
+    cluster
+        .sql(&name, "UPDATE schema_works_with SET oldest = 99")
+        .expect("works");
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let closed = nobody.local_addr().expect("bound").port();
     drop(nobody);

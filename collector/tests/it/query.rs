@@ -181,8 +181,9 @@ async fn health_and_reflection_are_served() {
 #[tokio::test]
 async fn nodes_and_the_collector_tell_how_they_are() {
     let collector = Collector::with_heartbeat(Duration::from_secs(1)).await;
-    let (agent, _) = Agent::attach(&collector.url(), &hello("n", 1)).await;
     let mut query = QueryClient::new(channel(&collector.url()).await);
+    // After the connection is there: three heartbeats later the node is stale.
+    let (agent, _) = Agent::attach(&collector.url(), &hello("n", 1)).await;
     let mut state = async || {
         let nodes = query
             .list_nodes(v1::ListNodesRequest::default())

@@ -9,6 +9,7 @@ use archtrace_facts::fleet::NodeEvent;
 use tokio::task::spawn_blocking;
 
 use super::finding;
+use crate::directory::sync_names;
 use crate::follow::{Refusal, Sink, Taken};
 
 /// How much is kept.
@@ -100,7 +101,11 @@ fn append(path: &Path, lines: &[u8]) -> io::Result<()> {
     let whole = whole_lines(&mut file)?;
     file.set_len(whole)?;
     file.seek(SeekFrom::Start(whole))?;
-    let written = file.write_all(lines).and_then(|()| file.sync_data());
+    let mut written = file.write_all(lines).and_then(|()| file.sync_data());
+    if whole == 0 {
+        // It was made just now, maybe, in place of one that has another name now.
+        written = written.and_then(|()| sync_names(path));
+    }
     if written.is_err() {
         // A disk that is full: no half of a line stays, and what comes again is not there twice.
         file.set_len(whole)?;

@@ -168,16 +168,10 @@ fn what_is_seen_decides() {
 #[test]
 fn deaths_count_until_it_runs_again() {
     let sve = IllegalInstruction {
-        origin: Origin::Cpu,
-        code: 1,
-        sender: None,
-        address: 0,
-        bytes: vec![0],
         mnemonic: Some("ptrue".to_owned()),
         extension: Some("SVE".to_owned()),
         cpu_has: Some(false),
-        module: None,
-        offset: None,
+        ..IllegalInstruction::unread(Origin::Cpu)
     };
     let death = |secs| Trouble {
         seen: Seen {

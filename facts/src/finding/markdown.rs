@@ -4,13 +4,25 @@ use std::fmt::Write as _;
 
 use super::{CATALOGUE, Entry};
 
+/// What is said of the commands on the page to the test that runs them (`tests/docs`): what stands for the
+/// words in brackets, and what is not run.
+const RUN: &str = "\
+<!-- run on this page: <node> is node-7; <namespace> is pay; <pod> is api-7c9; <path> is app.tar;
+  <arch> is arm64; <expected> is arm64; '<image>' is acme/hsm:4.2; archtrace scan ends with 2;
+  archtrace registry ends with 3; archtrace doctor needs root; kubectl needs a cluster;
+  docker needs another program; crane needs another program; skopeo needs another program;
+  readelf needs another program; objdump needs another program; strace needs another program;
+  unzip needs another program; file needs another program; od needs another program; head needs another program;
+  lscpu needs a node; grep needs a node; ls needs a node -->
+";
+
 /// The catalogue as Markdown: `docs/findings.md`.
 #[must_use]
 pub fn markdown() -> String {
-    let mut page = String::from(
+    let mut page = format!(
         "# Findings\n\n\
          What archtrace finds that somebody should act on. This page is made from the catalogue in\n\
-         `facts/src/finding/catalogue.rs`.\n\n\
+         `facts/src/finding/catalogue.rs`.\n\n{RUN}\n\
          | finding | severity | |\n|---|---|---|\n",
     );
     // Writing to a String cannot fail.
@@ -63,7 +75,7 @@ mod tests {
             assert!(
                 PAGE == markdown(),
                 "docs/findings.md is not what the catalogue says; write it anew with \
-                 `ARCHTRACE_WRITE_DOCS=1 cargo test -p archtrace-facts the_page`"
+                 `cargo xtask docs --write`"
             );
         }
     }

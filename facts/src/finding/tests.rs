@@ -166,16 +166,8 @@ fn an_illegal_instruction_is_one_unless_somebody_sent_the_signal() {
         let mut died = event(EventKind::IllegalInstruction, "app", key(mode, None, None));
         assert_eq!(of_event(&died), None, "nothing known");
         died.instruction = Some(IllegalInstruction {
-            origin,
-            code: 2,
-            sender: None,
-            address: 0x1000,
-            bytes: Vec::new(),
             mnemonic: mnemonic.map(str::to_owned),
-            extension: None,
-            cpu_has: None,
-            module: None,
-            offset: None,
+            ..IllegalInstruction::unread(origin)
         });
         let told = of_event(&died).map(Id::as_str);
         assert_eq!(told, expected, "{mode} {origin} {mnemonic:?}");

@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::Machine;
 
+/// The source of a list that is none, where none was asked for. Behind it stands why, where one was.
+const SEEN: &str = "seen";
+
 /// The nodes that should report.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExpectedNodes {
@@ -29,7 +32,7 @@ impl ExpectedNodes {
     #[must_use]
     pub fn seen() -> Self {
         Self {
-            source: "seen".to_owned(),
+            source: SEEN.to_owned(),
             nodes: None,
             machines: BTreeMap::new(),
         }
@@ -72,6 +75,23 @@ impl ExpectedNodes {
     pub fn expecting(&self) -> impl Fn(&str, &str) -> bool {
         let clusters = self.clusters();
         move |cluster, name| self.expects(&clusters, cluster, name)
+    }
+
+    /// Tells of any node (cluster and name) whether nothing but its silence says that it may still be there: no
+    /// list names it. Where there should be a list and is none, or it is empty, that is so of no node.
+    pub fn unlisted(&self) -> impl Fn(&str, &str) -> bool {
+        let clusters = self.clusters();
+        let is_known = match &self.nodes {
+            Some(nodes) => !nodes.is_empty(),
+            None => self.source == SEEN,
+        };
+        move |cluster, name| {
+            let is_listed = self.nodes.is_some() && self.expects(&clusters, cluster, name);
+            let is_spoken_for = clusters
+                .as_ref()
+                .is_none_or(|known| known.contains(cluster));
+            is_known && !(is_listed && is_spoken_for)
+        }
     }
 
     /// Whether this node should report. A list that names clusters speaks for these only: of nodes of
@@ -161,16 +181,6 @@ mod tests {
     ];
 
     fn check(list: Option<&[&str]>, stale: &[&str], unknown: &[&str]) {
-        let node = |text: &&str| {
-            let (cluster, name) = match text.split_once('/') {
-                Some((cluster, name)) => (Some(cluster.to_owned()), name),
-                None => (None, *text),
-            };
-            ExpectedNode {
-                cluster,
-                name: name.to_owned(),
-            }
-        };
         let expected = ExpectedNodes {
             source: "file".to_owned(),
             nodes: list.map(|list| list.iter().map(node).collect()),
@@ -189,6 +199,17 @@ mod tests {
         );
     }
 
+    fn node(text: &&str) -> ExpectedNode {
+        let (cluster, name) = match text.split_once('/') {
+            Some((cluster, name)) => (Some(cluster.to_owned()), name),
+            None => (None, *text),
+        };
+        ExpectedNode {
+            cluster,
+            name: name.to_owned(),
+        }
+    }
+
     fn own(names: &[&str]) -> Vec<String> {
         names.iter().map(|name| (*name).to_owned()).collect()
     }
@@ -202,6 +223,27 @@ mod tests {
         check(Some(&["a/n1", "a/n9"]), &["n1", "n3"], &["n9"]);
         check(Some(&["a/n2", "b/n2"]), &["n2"], &["n2"]);
         check(Some(&["a/n2", "n3", "c/n5"]), &["n2", "n3"], &["n5"]);
+    }
+
+    #[test]
+    fn who_is_on_no_list_may_be_forgotten() {
+        let check = |source: &str, list: Option<&[&str]>, unlisted: [bool; 2]| {
+            let expected = ExpectedNodes {
+                source: source.to_owned(),
+                nodes: list.map(|list| list.iter().map(node).collect()),
+                machines: BTreeMap::new(),
+            };
+            let is_unlisted = expected.unlisted();
+            let told = [is_unlisted("a", "n1"), is_unlisted("b", "n2")];
+            assert_eq!(told, unlisted, "{source} {list:?}");
+        };
+        check("seen", None, [true, true]);
+        check("seen (the API does not answer)", None, [false, false]);
+        check("file", Some(&[]), [false, false]);
+        check("file", Some(&["n1"]), [false, true]);
+        check("file", Some(&["a/n9"]), [true, true]);
+        check("file", Some(&["a/n1", "a/n2"]), [false, true]);
+        check("file", Some(&["a/n1", "n2"]), [false, false]);
     }
 
     #[test]

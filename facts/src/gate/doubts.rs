@@ -68,7 +68,11 @@ pub(super) fn of(
 }
 
 fn of_node(
-    Watched { status, lost }: &Watched<'_>,
+    Watched {
+        status,
+        lost,
+        had_pods,
+    }: &Watched<'_>,
     pods: &BTreeMap<Name<'_>, Pod<'_>>,
     add: &mut impl FnMut(DoubtKind, String),
 ) {
@@ -78,7 +82,8 @@ fn of_node(
         pods.iter()
             .filter(|((cluster, ..), pod)| *cluster == status.cluster && here(pod))
     };
-    if here().next().is_none() {
+    // What a pod that is gone did there may have been hidden as well.
+    if !had_pods && here().next().is_none() {
         return;
     }
     for hidden in &status.preflight.uncovered {

@@ -345,6 +345,7 @@ fn nodes_can_hide_something() {
         let watched = [Watched {
             status: &status,
             lost,
+            had_pods: false,
         }];
         let facts = [native("a")];
         for expected in [None, Some(1)] {
@@ -355,6 +356,15 @@ fn nodes_can_hide_something() {
         let elsewhere = [with(native("a"), |fact| fact.node = "n2".to_owned())];
         let report = decide(&wanted("", None), &elsewhere, known(&[], &watched, &all));
         assert_eq!(report.verdict, Verdict::Native, "{report:?}");
+        // One of them was, and may have done what nobody saw; what is not seen now is another's.
+        let [watched] = watched;
+        let watched = [Watched {
+            had_pods: true,
+            ..watched
+        }];
+        let report = decide(&wanted("", None), &elsewhere, known(&[], &watched, &all));
+        let hidden = doubts.iter().filter(|doubt| **doubt != "uncovered_pod");
+        assert_eq!(told(&report).3, hidden.copied().collect::<Vec<_>>());
     }
 }
 

@@ -1,5 +1,7 @@
 //! OCI layouts: `index.json`, indexes in it, and manifests (image-layout.md, image-index.md).
 
+use archtrace_facts::oci::is_index;
+
 use super::{At, Candidate, Group, LayerName};
 use crate::digest::Digest;
 use crate::error::ScanError;
@@ -64,12 +66,7 @@ fn flatten(
         return Ok(false);
     }
     let digest = digest(store, descriptor)?;
-    let is_index = matches!(
-        &*descriptor.media_type,
-        "application/vnd.oci.image.index.v1+json"
-            | "application/vnd.docker.distribution.manifest.list.v2+json"
-    );
-    if !is_index {
+    if !is_index(&descriptor.media_type) {
         candidates.push(Candidate {
             index: descriptor
                 .platform

@@ -64,10 +64,12 @@ prop_compose! {
         expected in of(1_u64..),
         seconds in 0_u64..=86_400,
         since in of(time()),
+        unwatched in of(0_u64..=86_400),
     ) -> Question {
         let labels = labels.parse().expect("a selector");
+        let unwatched = unwatched.map(Duration::from_secs);
         let wanted = Wanted { arch, cluster, namespace, pods, workloads, labels, expected };
-        Question { wanted, duration: Duration::from_secs(seconds), since }
+        Question { wanted, duration: Duration::from_secs(seconds), since, unwatched }
     }
 }
 

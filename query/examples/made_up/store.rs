@@ -133,6 +133,7 @@ impl<F: Fleet> Read for MadeUp<F> {
             name: format!("ip-10-0-{}-{}.internal", node / 250, node % 250),
             arch: F::ARCH,
             version: Version(self.version(node)),
+            began: Version::default(),
             last_heard: SystemTime::now(),
         });
         Ok(heads.collect())

@@ -1,5 +1,6 @@
-//! What the live view does not keep, and a policy asks for: labels, restarts, failed execs and deaths. Only of
-//! what agents of the policy are, so that it stays small however many facts there are.
+//! What the live view does not keep, and a policy asks for: labels, restarts, failed execs and deaths. Only labels that
+//! an agent is known by, containers that were restarted, and what happened to agents of the policy, so that it stays
+//! small however many facts there are.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;

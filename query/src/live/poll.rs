@@ -81,7 +81,7 @@ async fn pass<S: Read>(shared: &Shared<S>, looked: SystemTime) -> Result<(), Sto
     let versions: HashMap<_, _> = heads.iter().map(|head| (head.node, head.version)).collect();
     ledger::prepare(shared, &heads).await?;
     read_facts(shared, &heads, &versions, looked).await?;
-    read_events(shared, &versions).await?;
+    read_events(shared, &heads, &versions).await?;
     let coverage = shared.coverage_of(&heads);
     shared.state.send_modify(|state| {
         let coverage = match state {
@@ -190,6 +190,7 @@ fn take<S>(
 
 async fn read_events<S: Read>(
     shared: &Shared<S>,
+    heads: &[Head],
     versions: &HashMap<NodeId, Version>,
 ) -> Result<(), StoreError> {
     let moved: Vec<_> = {
@@ -199,9 +200,10 @@ async fn read_events<S: Read>(
             return Ok(());
         }
         known.retain(|node, _| versions.contains_key(node));
-        let version = |node| known.get(node).copied().unwrap_or_default();
-        let moved = versions.iter().filter(|(node, now)| version(node) < **now);
-        moved.map(|(node, _)| (*node, version(node))).collect()
+        // Of one that came back, what was before is history.
+        let version = |head: &Head| known.get(&head.node).copied().unwrap_or(head.began);
+        let moved = heads.iter().filter(|head| version(head) < head.version);
+        moved.map(|head| (head.node, version(head))).collect()
     };
     for nodes in moved.chunks(NODES_AT_ONCE) {
         let events = shared.store.events_since(nodes.to_vec()).await?;

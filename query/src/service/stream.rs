@@ -125,11 +125,7 @@ async fn tell_history<S: Read>(
     known: Option<&HashMap<NodeId, Version>>,
     follower: &mut Sink<S>,
 ) -> Result<(), Gone> {
-    let is_known = |cursor: &EventCursor| {
-        let Some(known) = known else { return true };
-        let version = known.get(&cursor.node);
-        version.is_some_and(|version| cursor.version <= *version)
-    };
+    let mut known = known.cloned();
     let mut after = None;
     loop {
         let page = EventQuery {
@@ -142,6 +138,14 @@ async fn tell_history<S: Read>(
         let events = query.store.events(page).await.map_err(ask::unavailable)?;
         let is_last = u32::try_from(events.len()).is_ok_and(|count| count < PAGE);
         after = events.last().map(|(cursor, _)| *cursor);
+        if let Some(known) = &mut known {
+            learn(query, known, &events).await?;
+        }
+        let is_known = |cursor: &EventCursor| {
+            let Some(known) = &known else { return true };
+            let version = known.get(&cursor.node);
+            version.is_some_and(|version| cursor.version <= *version)
+        };
         for (_, event) in events.into_iter().filter(|(cursor, _)| is_known(cursor)) {
             follower.tell(&EventUpdate::Event(Box::new(event))).await?;
         }
@@ -149,4 +153,26 @@ async fn tell_history<S: Read>(
             return Ok(());
         }
     }
+}
+
+/// Learns up to which version events of nodes are history of which nothing was known when it began. Some are new:
+/// none of theirs are. Some have been forgotten, so all of theirs are; or came back since, and all from before are.
+async fn learn<S: Read>(
+    query: &Inner<S>,
+    known: &mut HashMap<NodeId, Version>,
+    events: &[(EventCursor, NodeEvent)],
+) -> Result<(), Gone> {
+    let nodes = events.iter().map(|(cursor, _)| cursor.node);
+    let nodes: Vec<_> = nodes.filter(|node| !known.contains_key(node)).collect();
+    if nodes.is_empty() {
+        return Ok(());
+    }
+    // Read after the events: a node that has some and is none of these was forgotten.
+    let heads = query.store.heads().await.map_err(ask::unavailable)?;
+    let began: HashMap<_, _> = heads.iter().map(|head| (head.node, head.began)).collect();
+    for node in nodes {
+        let all = Version(i64::MAX);
+        known.insert(node, began.get(&node).copied().unwrap_or(all));
+    }
+    Ok(())
 }

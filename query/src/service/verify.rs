@@ -43,12 +43,14 @@ pub(super) fn verify<S: Read>(
     ask::few("workloads", request.workloads.len())?;
     let question = Question::try_from(request);
     let question = question.map_err(|error| Status::invalid_argument(error.to_string()))?;
+    let now = SystemTime::now();
+    let gap = question.gap(now);
     let Question {
         wanted,
         duration,
         since,
+        unwatched: _,
     } = question;
-    let now = SystemTime::now();
     let oldest = now.checked_sub(Question::LONGEST);
     let since = since.unwrap_or(now).min(now);
     let updates = watch::updates(query, wanted.selection(), None)?;
@@ -58,6 +60,7 @@ pub(super) fn verify<S: Read>(
         answers,
         wanted,
         since: oldest.map_or(since, |oldest| since.max(oldest)),
+        gap,
         until: Instant::now() + duration,
         facts: HeldFacts::new(&query.held),
         is_whole: false,
@@ -87,6 +90,8 @@ struct Watching<S> {
     wanted: Wanted,
     /// When the watch began.
     since: SystemTime,
+    /// For how long nobody watched before this stream, if that is too long.
+    gap: Option<Duration>,
     /// When it ends.
     until: Instant,
     /// All that may be of the pods.
@@ -167,6 +172,9 @@ impl<S: Read> Watching<S> {
             self.facts.remove(&name);
             return Ok(());
         }
+        if member == Member::Yes {
+            self.nodes.note(&fact);
+        }
         self.may_be_bad |= member == Member::Yes && gate::why(&fact, self.wanted.arch).is_some();
         self.facts.insert(name, fact)
     }
@@ -188,6 +196,10 @@ impl<S: Read> Watching<S> {
             coverage: &coverage,
         };
         let report = gate::decide(&self.wanted, self.facts.iter(), known);
+        let report = match self.gap {
+            Some(gap) => report.unwatched(&format!("nobody watched for {} seconds", gap.as_secs())),
+            None => report,
+        };
         let report = if self.begun > 1 {
             report.unwatched(
                 "changes came faster than they could be followed, and all was read again",

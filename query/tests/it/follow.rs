@@ -230,6 +230,47 @@ async fn events_are_told_once_from_the_past_into_the_present() {
 }
 
 #[tokio::test]
+async fn a_forgotten_node_goes_and_what_happened_there_is_told_once() {
+    let store = Arc::new(Memory::default());
+    let (gone, other) = (store.add_node("gone"), store.add_node("other"));
+    for node in [gone, other] {
+        store.put(
+            node,
+            vec![(fact("/a", Mode::Emulated, 1), Identity::default())],
+        );
+    }
+    store.happen(gone, 1);
+    store.happen(gone, 2);
+    let query = query(&store, None);
+    let mut facts = watch(&query, "").await;
+    for _ in 0..4 {
+        told(&mut facts).await;
+    }
+    store.forget(gone);
+    assert_eq!(told(&mut facts).await, "removed gone");
+    let stream = query.stream_events(stream_of(Some(at(0)), true)).await;
+    let mut events = stream.expect("a stream").into_inner();
+    let mut next_time = async || {
+        loop {
+            let message = next(&mut events).await.expect("no error");
+            let update = decode_event_update(message).expect("well formed");
+            if let EventUpdate::Event(event) = update.expect("known") {
+                return event.record.time();
+            }
+        }
+    };
+    assert_eq!([next_time().await, next_time().await], [at(1), at(2)]);
+    store.happen(other, 3);
+    assert_eq!(next_time().await, at(3));
+    // It comes back, and so does nothing of what was.
+    store.come_back(gone);
+    store.happen(gone, 4);
+    assert_eq!(next_time().await, at(4));
+    store.happen(other, 5);
+    assert_eq!(next_time().await, at(5));
+}
+
+#[tokio::test]
 async fn the_past_alone_ends_and_nothing_at_all_is_no_question() {
     let store = Arc::new(Memory::default());
     let node = store.add_node("n");

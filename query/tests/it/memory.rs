@@ -1,24 +1,25 @@
 //! A store in memory, as an agent has one; it can be away on order, which a real one cannot.
 
+mod asked;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use archtrace_facts::arch::Arch;
-use archtrace_facts::fact::{Event, EventKind, Fact, FactId, FactKey, Mode, Via};
-use archtrace_facts::fleet::{
-    ExpectedNodes, FleetImage, NodeEvent, NodeFact, NodeState, NodeStatus, Totals,
-};
+use archtrace_facts::fact::{Event, EventKind, Fact, FactId, Mode};
+use archtrace_facts::fleet::{FleetImage, NodeEvent, NodeFact, NodeState, NodeStatus, Totals};
 use archtrace_facts::identity::Identity;
 use archtrace_facts::node::{NodeInfo, Preflight};
 use archtrace_facts::report::Record;
+use archtrace_query::Read;
 use archtrace_query::read::{
     EventCursor, EventQuery, FactChange, FactCursor, FactQuery, Head, ImageCursor, ImageQuery,
     NodeId, NodeQuery, StoreError, Version,
 };
-use archtrace_query::{Expected, Mandates, Open, Query, Read, Settings};
-use tokio_util::sync::CancellationToken;
+
+pub(crate) use asked::{Fixed, at, fact, query, query_of};
 
 /// Nodes with facts and events.
 #[derive(Debug, Default)]
@@ -33,6 +34,7 @@ pub(crate) struct Memory {
 #[derive(Debug)]
 struct Node {
     head: Head,
+    is_forgotten: bool,
     facts: BTreeMap<FactId, (Version, NodeFact)>,
     events: Vec<(Version, NodeEvent)>,
 }
@@ -47,10 +49,12 @@ impl Memory {
             name: name.to_owned(),
             arch: Arch::Amd64,
             version: Version(1),
+            began: Version::default(),
             last_heard: SystemTime::now(),
         };
         nodes.push(Node {
             head,
+            is_forgotten: false,
             facts: BTreeMap::new(),
             events: Vec::new(),
         });
@@ -106,6 +110,11 @@ impl Memory {
 
     /// One change: this happened.
     pub(crate) fn tell(&self, node: NodeId, event: Event, identity: Identity) {
+        self.record(node, Record::Event(event), identity);
+    }
+
+    /// One change: the node's agent told of this.
+    pub(crate) fn record(&self, node: NodeId, record: Record, identity: Identity) {
         let mut nodes = self.lock();
         let node = &mut nodes[node.0 as usize - 1];
         node.head.version.0 += 1;
@@ -115,10 +124,22 @@ impl Memory {
             node_arch: node.head.arch,
             stream_id: 1,
             sequence: node.events.len() as u64,
-            record: Record::Event(event),
+            record,
             identity,
         };
         node.events.push((node.head.version, event));
+    }
+
+    /// It is no node any more; what happened stays.
+    pub(crate) fn forget(&self, node: NodeId) {
+        let node = &mut self.lock()[node.0 as usize - 1];
+        node.head.version.0 += 1;
+        (node.is_forgotten, node.head.began) = (true, node.head.version);
+    }
+
+    /// It is one again.
+    pub(crate) fn come_back(&self, node: NodeId) {
+        self.lock()[node.0 as usize - 1].is_forgotten = false;
     }
 
     /// The one image that there is.
@@ -270,8 +291,12 @@ impl Read for Memory {
     async fn nodes(&self, query: NodeQuery) -> Result<Vec<(NodeId, NodeStatus)>, StoreError> {
         self.check()?;
         let statuses = self.statuses.lock().expect("no test panics meanwhile");
-        let first = query.after.is_none();
-        Ok(statuses.iter().filter(|_| first).cloned().collect())
+        let (first, names) = (query.after.is_none(), &query.names);
+        let is_asked = |name| first && (names.is_empty() || names.contains(name));
+        let found = statuses
+            .iter()
+            .filter(|(_, known)| is_asked(&known.info.name));
+        Ok(found.cloned().collect())
     }
 
     async fn totals(&self, _: SystemTime) -> Result<Totals, StoreError> {
@@ -282,7 +307,9 @@ impl Read for Memory {
     async fn heads(&self) -> Result<Vec<Head>, StoreError> {
         self.questions.fetch_add(1, Ordering::SeqCst);
         self.check()?;
-        Ok(self.lock().iter().map(|node| node.head.clone()).collect())
+        let nodes = self.lock();
+        let nodes = nodes.iter().filter(|node| !node.is_forgotten);
+        Ok(nodes.map(|node| node.head.clone()).collect())
     }
 
     async fn facts_since(
@@ -319,65 +346,5 @@ impl Read for Memory {
             events.map(move |(version, event)| (id, *version, event.clone()))
         });
         Ok(events.collect())
-    }
-}
-
-/// A list that is what it is.
-#[derive(Debug)]
-pub(crate) struct Fixed(pub(crate) Arc<ExpectedNodes>);
-
-impl Expected for Fixed {
-    fn nodes(&self) -> Arc<ExpectedNodes> {
-        Arc::clone(&self.0)
-    }
-}
-
-/// A service over the store; nodes are stale after three seconds.
-pub(crate) fn query(store: &Arc<Memory>, idle: Option<Duration>) -> Query<Memory> {
-    let nobody = Mandates::Nobody("nobody is asked for");
-    query_of(store, idle, ExpectedNodes::seen(), nobody)
-}
-
-/// The same, where these nodes should report and these agents should run.
-pub(crate) fn query_of(
-    store: &Arc<Memory>,
-    idle: Option<Duration>,
-    expected: ExpectedNodes,
-    mandates: Mandates,
-) -> Query<Memory> {
-    let settings = Settings {
-        store_name: "memory".to_owned(),
-        heartbeat_interval: Duration::from_secs(1),
-        server: Arc::new(Open),
-        expected: Arc::new(Fixed(Arc::new(expected))),
-        mandates,
-        idle,
-        shutdown: CancellationToken::new(),
-    };
-    Query::new(Arc::clone(store), settings)
-}
-
-pub(crate) fn at(secs: u64) -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + secs)
-}
-
-pub(crate) fn fact(binary: &str, mode: Mode, count: u64) -> Fact {
-    let is_emulated = mode == Mode::Emulated;
-    Fact {
-        key: FactKey {
-            cgroup: "/a".to_owned(),
-            binary: binary.to_owned(),
-            path_resolved: true,
-            arch: Arch::Arm64,
-            mode,
-            emulator: is_emulated.then(|| "/qemu".to_owned()),
-            via: is_emulated.then_some(Via::BinfmtMisc),
-            cause: None,
-        },
-        count,
-        processes: u64::from(is_emulated),
-        cpu_ns: count,
-        first_seen: at(0),
-        last_seen: at(count),
     }
 }

@@ -20,16 +20,10 @@ pub(crate) fn death(key: FactKey) -> Event {
         errno: 0,
         count: 1,
         instruction: Some(IllegalInstruction {
-            origin: Origin::Cpu,
-            code: 2,
-            sender: None,
-            address: 0,
-            bytes: vec![0, 0, 0, 0],
             mnemonic: Some("ptrue".to_owned()),
             extension: Some("SVE".to_owned()),
             cpu_has: Some(false),
-            module: None,
-            offset: None,
+            ..IllegalInstruction::unread(Origin::Cpu)
         }),
     }
 }

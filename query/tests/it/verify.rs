@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use archtrace_facts::fact::{Event, EventKind, IllegalInstruction, Mode, Origin};
+use archtrace_facts::fact::{Event, EventKind, IllegalInstruction, Mode, Origin, Stage};
 use archtrace_facts::identity::Identity;
+use archtrace_facts::node::Preflight;
+use archtrace_facts::report::{Record, ReportedLoss};
 use archtrace_proto::v1;
 use archtrace_proto::v1::query_server::Query as _;
 use archtrace_query::Query;
@@ -81,18 +83,7 @@ fn death(at: SystemTime) -> Event {
         key: fact("/app", Mode::Native, 1).key,
         errno: 0,
         count: 1,
-        instruction: Some(IllegalInstruction {
-            origin: Origin::Cpu,
-            code: 2,
-            sender: None,
-            address: 0,
-            bytes: Vec::new(),
-            mnemonic: None,
-            extension: None,
-            cpu_has: None,
-            module: None,
-            offset: None,
-        }),
+        instruction: Some(IllegalInstruction::unread(Origin::Cpu)),
     }
 }
 
@@ -199,6 +190,61 @@ async fn what_died_before_counts_for_who_goes_on_and_who_is_still_there() {
             let told = answer(&mut answers).await;
             assert_eq!(told.verdict, verdict, "{pod_of} {since:?}: {told:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_node_whose_pods_are_gone_is_asked_what_it_lost() {
+    for (stage, doubts) in [
+        (Stage::RingBuffer, &["too_few_pods", "lost_records"][..]),
+        (Stage::Inspection, &["too_few_pods"]),
+    ] {
+        let (store, node) = one_pod();
+        store.sees(node, Preflight::default());
+        // However long the test takes.
+        store.heard(node, SystemTime::now() + Duration::from_secs(3600));
+        let mut answers = ask(&store, Request::new(for_seconds(4)))
+            .await
+            .expect("a stream");
+        let first = next(&mut answers).await.expect("no error");
+        assert_eq!((&*first.verdict, first.pods), ("native", 1));
+        let now = SystemTime::now();
+        let loss = ReportedLoss {
+            stage: stage.as_str().to_owned(),
+            count: 1,
+            since: now,
+            until: now,
+            range: None,
+        };
+        store.record(node, Record::Loss(loss), Identity::default());
+        store.end(node, fact("/app", Mode::Native, 1).key.id());
+        let told = answer(&mut answers).await;
+        let kinds: Vec<_> = told.doubts.iter().map(|doubt| &*doubt.kind).collect();
+        assert_eq!((told.pods, &*kinds), (0, doubts), "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_goes_on_after_nobody_watched_does_not_know() {
+    let minutes = |minutes: u64| SystemTime::now() - Duration::from_secs(minutes * 60);
+    let seconds = |seconds| Some(prost_types::Duration { seconds, nanos: 0 });
+    for (since, unwatched, verdict) in [
+        (Some(minutes(10)), seconds(5), "native"),
+        (Some(minutes(1)), None, "native"),
+        (Some(minutes(10)), seconds(180), "unknown"),
+        // As one would who never watched.
+        (Some(minutes(10)), None, "unknown"),
+        (None, None, "native"),
+    ] {
+        let (store, _) = one_pod();
+        let request = v1::VerifyPodsRequest {
+            since: since.map(Into::into),
+            unwatched,
+            ..for_seconds(0)
+        };
+        let mut answers = ask(&store, Request::new(request)).await.expect("a stream");
+        let told = answer(&mut answers).await;
+        assert_eq!(told.verdict, verdict, "{since:?} {unwatched:?}: {told:?}");
     }
 }
 

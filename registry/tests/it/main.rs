@@ -14,6 +14,7 @@ fn client() -> Client {
 fn with_plaintext(hosts: &[String]) -> Client {
     let options = Options {
         plaintext: hosts.to_vec(),
+        local: Vec::new(),
         roots: rustls::RootCertStore::empty(),
     };
     Client::new(options).expect("a client")

@@ -165,6 +165,7 @@ fn tls_is_checked() {
     std::fs::write(&path, certificate).expect("writes");
     let trusting = Client::new(Options {
         plaintext: Vec::new(),
+        local: Vec::new(),
         roots: roots(Some(&path)).expect("a CA"),
     });
     let told = ask(&trusting.expect("a client"), &reference, "{}");

@@ -5,6 +5,7 @@ use std::hash::Hash;
 use std::time::{Duration, SystemTime};
 
 use archtrace_facts::aggregate::Changes;
+use archtrace_facts::backoff::Backoff;
 use archtrace_facts::node::Preflight;
 use archtrace_facts::report::{Heartbeat, StateUpdate, UpdateKind};
 use archtrace_proto::v1;
@@ -14,7 +15,7 @@ use tokio::time::Instant;
 use super::limits::{self, Limits};
 use super::snapshot::{self, Part};
 use super::{ANSWER_WITHIN, SessionError, from_the_future};
-use crate::backoff::Backoff;
+use crate::backoff;
 use crate::client::random;
 use crate::outbox::Outbox;
 use crate::owners::Batch;
@@ -79,8 +80,8 @@ impl<'a, C: Copy + Eq + Hash> Outgoing<'a, C> {
             beat: false,
             quiet: None,
             unsure: false,
-            throttles: Backoff::default(),
-            resyncs: Backoff::default(),
+            throttles: backoff(),
+            resyncs: backoff(),
             last_resync: None,
         }
     }

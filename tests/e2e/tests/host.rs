@@ -3,10 +3,10 @@
 //! Takes a part of a case's name as its argument, as `cargo test` passes it on. The programs are
 //! those in `$ARCHTRACE_PROGRAMS`; without it, or without root, nothing runs, and that is said.
 
+use std::env;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::{env, fs};
 
 use anyhow::{Context as _, Result};
 use archtrace_harness::pods::Runtime;
@@ -80,8 +80,7 @@ fn run(programs: PathBuf, filter: &str) -> Result<(u32, u32)> {
     let tier = world.header_tier().unwrap_or(0);
     println!("end passed={passed} failed={failed} tier={tier}");
     if failed > 0 {
-        let log = fs::read(world.log("agent")).unwrap_or_default();
-        println!("the agent said:\n{}", String::from_utf8_lossy(&log));
+        world.print_logs();
     }
     Ok((passed, failed))
 }

@@ -1,10 +1,9 @@
 //! The programs do what they say, on this CPU and under an emulator.
 
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use archtrace_guests::{Emulator, Flaw, Instruction, Isa, Program, build, dynamic, flawed};
@@ -49,14 +48,22 @@ fn file(isa: Isa, program: Program) -> tempfile::TempPath {
     written(&build(isa, program))
 }
 
+/// Has another process write the file: a child that another test starts meanwhile would have inherited the
+/// descriptor until its exec, and who executes what somebody may write to gets ETXTBSY (execve(2)).
 fn written(content: &[u8]) -> tempfile::TempPath {
-    let mut file = tempfile::NamedTempFile::new().expect("temporary file");
-    file.write_all(content).expect("written");
-    file.as_file()
-        .set_permissions(std::fs::Permissions::from_mode(0o755))
-        .expect("made executable");
-    // Closed, since a file that is open for writing cannot be executed.
-    file.into_temp_path()
+    let file = tempfile::NamedTempFile::new().expect("temporary file");
+    let file = file.into_temp_path();
+    let mut install = Command::new("install")
+        .args(["--mode=755", "/dev/stdin"])
+        .arg(&file)
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("coreutils have it");
+    let mut stdin = install.stdin.take().expect("piped");
+    stdin.write_all(content).expect("it reads");
+    drop(stdin);
+    assert!(install.wait().expect("it is ours").success());
+    file
 }
 
 fn check(program: Program, expected: i32) {

@@ -12,12 +12,31 @@ use crate::mount::Mount;
 /// Where the registry is by convention.
 pub const REGISTRY: &str = "/proc/sys/fs/binfmt_misc";
 
+/// With this begin the names of all handlers of the cases.
+const PREFIX: &str = "archtrace-test-";
+
 /// Makes the registry visible, if it is not.
 ///
 /// # Errors
 /// If it cannot be mounted.
 pub fn mount() -> Result<Mount> {
     Mount::ensure("binfmt_misc", Path::new(REGISTRY))
+}
+
+/// Takes out handlers that a run has left which was killed: they would run what a case expects to be refused.
+/// Nobody else may run cases meanwhile.
+///
+/// # Errors
+/// If the registry cannot be read.
+pub fn take_out_leftovers() -> Result<()> {
+    for entry in fs::read_dir(REGISTRY).with_context(|| format!("read {REGISTRY}"))? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name.starts_with(PREFIX) {
+            eprintln!("took out the handler {name}: a run that was killed has left it");
+            drop(Handler { name });
+        }
+    }
+    Ok(())
 }
 
 /// A handler that is registered as long as this lives.

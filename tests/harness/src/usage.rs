@@ -3,10 +3,16 @@
 use std::fs;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::signal::{Signal, kill};
 use nix::sys::time::TimeVal;
 use nix::unistd::{Pid, SysconfVar, sysconf};
+
+use crate::wait::eventually;
+
+/// So long a process may take until it gets a CPU, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// CPU time of all children of this process that have ended and been waited for, and of their
 /// children in turn.
@@ -39,6 +45,31 @@ pub fn of_process(pid: Pid) -> Result<Duration> {
         .and_then(|ticks| u64::try_from(ticks).ok())
         .unwrap_or(100);
     Ok(Duration::from_millis(ticks * 1000 / per_second))
+}
+
+/// Stops a process once it has used `least`, and returns what it used: whoever looks later sees the same.
+///
+/// # Errors
+/// If it does not use that in time, or has ended.
+pub fn of_stopped(pid: Pid, least: Duration) -> Result<Duration> {
+    eventually(PATIENCE, || {
+        let used = of_process(pid)?;
+        ensure!(used >= least, "process {pid} used {used:?} of {least:?}");
+        Ok(())
+    })?;
+    kill(pid, Signal::SIGSTOP).with_context(|| format!("stop process {pid}"))?;
+    // A thread stops when it is next on a CPU.
+    eventually(PATIENCE, || {
+        for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+            let stat = fs::read_to_string(thread?.path().join("stat"))?;
+            let stopped = stat
+                .rsplit_once(") ")
+                .is_some_and(|(_, fields)| fields.starts_with('T'));
+            ensure!(stopped, "a thread goes on: {stat}");
+        }
+        Ok(())
+    })?;
+    of_process(pid)
 }
 
 fn duration(time: TimeVal) -> Duration {

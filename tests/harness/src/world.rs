@@ -87,6 +87,7 @@ impl World {
     pub fn new(config: Config) -> Result<Self> {
         let native = Isa::native().context("there are no guests for this machine's CPU")?;
         let registry = binfmt::mount()?;
+        binfmt::take_out_leftovers()?;
         let name = format!("archtrace-test-{}", std::process::id());
         let handler = Handler::emulate(&name, native.foreign().ident(), &config.emulator, "F")?;
         // A free port; somebody could take it before the collector does, which then says so.

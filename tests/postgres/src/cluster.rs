@@ -147,6 +147,33 @@ impl Cluster {
         psql
     }
 
+    /// Statements that make what is in a database, those that insert rows included.
+    ///
+    /// # Errors
+    /// If `pg_dump` says no.
+    pub fn dump(&self, database: &str) -> Result<String, Error> {
+        let mut dump = self.programs.command(self.programs.path("pg_dump"));
+        dump.env("PGPASSWORD", PASSWORD)
+            .args([
+                "--inserts",
+                "--rows-per-insert=100",
+                "--no-owner",
+                "--no-privileges",
+            ])
+            .args(["--host", "127.0.0.1", "--username", USER])
+            .args(["--port", &self.port.to_string(), "--dbname", database]);
+        let output = dump
+            .output()
+            .map_err(|reason| system("run pg_dump", reason))?;
+        if !output.status.success() {
+            return Err(Error::Failed {
+                what: "pg_dump".to_owned(),
+                output: String::from_utf8_lossy(&output.stderr).into_owned(),
+            });
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
     /// Ends the server as its administrator would: connections are cut off, data is written out.
     ///
     /// # Errors

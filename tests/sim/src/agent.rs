@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Result;
 use archtrace_facts::digest::Digest;
@@ -258,12 +258,24 @@ impl Agent {
 const SPOOL_BYTES: u64 = 16 << 20;
 const SPOOL_AGE: Duration = Duration::from_secs(24 * 3600);
 
+/// A spool is free a moment after its last owner: a collector that is being started holds what this process has
+/// open, the lock too, until its exec.
+const SPOOL_PATIENCE: Duration = Duration::from_secs(10);
+
 fn queue(random: u64, spool: Option<&spool::Config>) -> Queue {
     // No stream has the id 0.
     let stream = random | 1;
-    match spool {
-        Some(config) => Queue::with_spool(stream, config.clone()),
-        None => Queue::new(stream),
+    let Some(config) = spool else {
+        return Queue::new(stream);
+    };
+    let begun = Instant::now();
+    loop {
+        let queue = Queue::with_spool(stream, config.clone());
+        // Without its spool, the next restart would lose what is in memory.
+        if queue.missing().is_none() || begun.elapsed() > SPOOL_PATIENCE {
+            return queue;
+        }
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

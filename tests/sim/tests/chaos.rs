@@ -170,10 +170,10 @@ impl World {
     }
 }
 
-/// Two hundred agents and a few odd ones, a world that rages, and then everything is there once.
 /// One at a time: each has hundreds of agents, and waits for nobody but them.
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
+/// Two hundred agents and a few odd ones, a world that rages, and then everything is there once.
 async fn check(name: &str, database: Option<Cluster>, replicas: usize) {
     let _alone = ALONE.lock().await;
     let directory = tempfile::tempdir().expect("a directory");
@@ -267,24 +267,29 @@ async fn check(name: &str, database: Option<Cluster>, replicas: usize) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sqlite_loses_nothing_and_keeps_nothing_twice() {
-    check("SQLite", None, 1).await;
-}
+/// By this name `cargo xtask test` finds them, which runs all other tests meanwhile.
+mod chaos {
+    use super::check;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn postgres_loses_nothing_and_keeps_nothing_twice() {
-    // That there is none was said.
-    let Some(cluster) = archtrace_postgres::start() else {
-        return;
-    };
-    check("PostgreSQL", Some(cluster), 1).await;
-}
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn sqlite_loses_nothing_and_keeps_nothing_twice() {
+        check("SQLite", None, 1).await;
+    }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn replicas_lose_nothing_and_keep_nothing_twice() {
-    let Some(cluster) = archtrace_postgres::start() else {
-        return;
-    };
-    check("two replicas over PostgreSQL", Some(cluster), 2).await;
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn postgres_loses_nothing_and_keeps_nothing_twice() {
+        // That there is none was said.
+        let Some(cluster) = archtrace_postgres::start() else {
+            return;
+        };
+        check("PostgreSQL", Some(cluster), 1).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn replicas_lose_nothing_and_keep_nothing_twice() {
+        let Some(cluster) = archtrace_postgres::start() else {
+            return;
+        };
+        check("two replicas over PostgreSQL", Some(cluster), 2).await;
+    }
 }

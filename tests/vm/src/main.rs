@@ -9,8 +9,8 @@ mod loopback;
 mod machine;
 
 use std::path::Path;
+use std::process;
 use std::process::ExitCode;
-use std::{fs, process};
 
 use anyhow::{Context as _, Result};
 use archtrace_harness::cases::{self, Case};
@@ -75,19 +75,7 @@ fn run(programs: &Path, cases: &[Case], runtime: Option<Runtime>) -> Result<()> 
     let mut world = World::new(config)?;
     let (passed, failed) = cases::run(&mut world, cases, &filter);
     if failed > 0 {
-        for name in ["agent", "collector"] {
-            let log = fs::read(world.log(name)).unwrap_or_default();
-            for line in String::from_utf8_lossy(&log).lines() {
-                println!("    | {name}: {line}");
-            }
-        }
-        if let Ok(kubelet) = world.kubelet() {
-            let log = fs::read(kubelet.log()).unwrap_or_default();
-            let log = String::from_utf8_lossy(&log);
-            for line in log.lines().filter(|line| !line.contains("level=info")) {
-                println!("    | containerd: {line}");
-            }
-        }
+        world.print_logs();
     }
     let tier = world.header_tier().unwrap_or(0);
     drop(world);

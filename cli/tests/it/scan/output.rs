@@ -4,7 +4,6 @@ use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use archtrace_guests::Isa;
 use nix::sys::signal::{Signal, kill};
@@ -12,6 +11,7 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::super::program::until_handled;
 use super::super::support::archtrace;
 use super::image::{Image, archive, elf, layer, layout};
 use super::lines;
@@ -188,7 +188,7 @@ fn an_interrupted_scan_ends() {
         // It waits for more, which does not come.
         let mut stdin = child.stdin.take().expect("piped");
         stdin.write_all(&[0; 100]).expect("it reads");
-        std::thread::sleep(Duration::from_millis(500));
+        until_handled(&child, signal);
         let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
         kill(pid, signal).expect("it runs");
         let output = child.wait_with_output().expect("ends");

@@ -1,10 +1,10 @@
 //! Reads a file, or asks an https server.
 
-use std::error::Error;
 use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use archtrace_facts::text::with_causes;
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Empty, Limited};
@@ -115,22 +115,11 @@ async fn ask(client: &Https, url: &Uri, token: Option<&Path>) -> Result<Vec<u8>,
         header.set_sensitive(true);
         request.headers_mut().insert(AUTHORIZATION, header);
     }
-    let answer = client.request(request).await.map_err(|e| whole(&e))?;
+    let answer = client.request(request).await.map_err(|e| with_causes(&e))?;
     if answer.status() != StatusCode::OK {
         return Err(format!("it answered {}", answer.status()));
     }
     let body = Limited::new(answer.into_body(), MAX_BYTES).collect().await;
-    let body = body.map_err(|error| whole(error.as_ref()))?;
+    let body = body.map_err(|error| with_causes(error.as_ref()))?;
     Ok(body.to_bytes().to_vec())
-}
-
-/// An error with what is behind it.
-fn whole(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }

@@ -17,6 +17,7 @@ use tracing::{debug, error, info};
 use super::super::staging::{Staging, StagingError};
 use super::super::throttle::Throttled;
 use super::super::{MAX_ITEMS, MAX_MESSAGE_BYTES};
+use super::bounds::{few, sequence};
 use super::{Context, silence};
 use crate::kubernetes;
 use crate::refusals::Reason;
@@ -363,29 +364,6 @@ fn delta(update: StateUpdate) -> Delta {
         images,
         digest,
     }
-}
-
-/// Sequences are ordered in the store, which has signed numbers: an honest agent needs ages to run
-/// out of 63 bits.
-fn sequence(field: &str, first: u64, count: usize) -> Result<(), Status> {
-    let end = u64::try_from(count)
-        .ok()
-        .and_then(|count| first.checked_add(count));
-    if end.is_none_or(|end| i64::try_from(end).is_err()) {
-        return Err(Status::invalid_argument(format!(
-            "{field}: {first} is too large for a sequence"
-        )));
-    }
-    Ok(())
-}
-
-fn few(message: &str, items: usize) -> Result<(), Status> {
-    if items > MAX_ITEMS {
-        return Err(Status::resource_exhausted(format!(
-            "{message}: {items} items are too many for one message; Welcome said {MAX_ITEMS}"
-        )));
-    }
-    Ok(())
 }
 
 pub(super) fn refused(message: &str, error: &ConvertError) -> Status {

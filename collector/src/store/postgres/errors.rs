@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use archtrace_facts::text::with_causes;
 use deadpool_postgres::PoolError;
 
 use crate::store::sql::Failure;
@@ -58,18 +59,7 @@ impl From<Failure> for Told {
 
 impl std::fmt::Display for Told {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut last = self.0.to_string();
-        f.write_str(&last)?;
-        let mut source = self.0.source();
-        while let Some(error) = source {
-            let text = error.to_string();
-            if !last.contains(&text) {
-                write!(f, ": {text}")?;
-            }
-            last = text;
-            source = error.source();
-        }
-        Ok(())
+        f.write_str(&with_causes(self.0.as_ref()))
     }
 }
 

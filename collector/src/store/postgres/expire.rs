@@ -11,6 +11,7 @@ use archtrace_facts::fact::Mode;
 use tokio_postgres::Row;
 
 use super::events::OWN_STREAM;
+use super::forget;
 use super::pool::{Change, Outcome, Param, Transaction};
 use super::writes::{Writes, values};
 use crate::store::Keep;
@@ -21,6 +22,9 @@ const CHUNK: i64 = 2000;
 
 /// Nodes per chunk, each with all of its facts.
 const NODES: i64 = 100;
+
+/// CPU time of emulation goes a whole day at a time.
+const DAY: i64 = 24 * 3600 * 1_000_000_000;
 
 /// [`crate::store::Store::expire`]: one chunk of the first thing there is to do; how many rows that were.
 #[derive(Debug)]
@@ -70,13 +74,16 @@ impl Change for Expire {
         if rows == 0 {
             rows = expire_standings(tx, history).await?;
         }
+        if rows == 0 {
+            rows = forget::remove(tx, both.saturating_sub(DAY), NODES).await?;
+        }
         Ok(Outcome::Keep(rows as u64))
     }
 }
 
 /// Finds rows by `text`, whose first column is their node, and locks their nodes. What changed until they were
 /// locked is for the statements that follow to find out.
-async fn find(
+pub(super) async fn find(
     tx: &Transaction,
     text: &'static str,
     values: &[Param<'_>],
@@ -95,7 +102,7 @@ async fn find(
 }
 
 /// One column of rows.
-fn column(rows: &[Row], at: usize) -> Result<Vec<i64>, Failure> {
+pub(super) fn column(rows: &[Row], at: usize) -> Result<Vec<i64>, Failure> {
     let column = rows.iter().map(|row| row.try_get(at));
     Ok(column.collect::<Result<_, _>>()?)
 }

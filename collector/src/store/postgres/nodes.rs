@@ -24,19 +24,26 @@ pub(super) struct State {
     pub(super) digest: Digest,
     pub(super) version: i64,
     pub(super) complete_at: i64,
+    is_forgotten: bool,
 }
 
 /// Locks the node against other changes until the transaction ends, and reads it. This comes first in
 /// every change: whoever holds it waits for no other node.
 pub(super) async fn lock(tx: &Transaction, node: NodeId) -> Result<State, Failure> {
-    let row = tx
-        .row(
-            "SELECT epoch, revision, session, digest, version, complete_at FROM node_state
-             WHERE node_id = $1 FOR UPDATE",
+    let state = lock_if_there(tx, node).await?;
+    state.ok_or_else(|| format!("node {} is no more; its agent has to come again", node.0).into())
+}
+
+async fn lock_if_there(tx: &Transaction, node: NodeId) -> Result<Option<State>, Failure> {
+    let rows = tx
+        .rows(
+            "SELECT epoch, revision, session, digest, version, complete_at,
+               session = forgotten_session
+             FROM node_state WHERE node_id = $1 FOR UPDATE",
             &[&node.0],
         )
         .await?;
-    read(&row)
+    rows.first().map(read).transpose()
 }
 
 fn read(row: &Row) -> Result<State, Failure> {
@@ -48,6 +55,7 @@ fn read(row: &Row) -> Result<State, Failure> {
         digest: Digest::from_bytes(digest.try_into()?),
         version: row.try_get(4)?,
         complete_at: row.try_get(5)?,
+        is_forgotten: row.try_get(6)?,
     })
 }
 
@@ -64,8 +72,13 @@ impl Change for Attach {
     async fn make(&self, tx: &Transaction) -> Result<Outcome<Attached>, Failure> {
         let Self { hello, now } = self;
         let epoch = from_random(hello.epoch);
-        let node = find_or_insert(tx, hello, epoch).await?;
-        let mut state = lock(tx, node).await?;
+        let (node, mut state) = loop {
+            let node = find_or_insert(tx, hello, epoch).await?;
+            // One that was forgotten long ago may be removed in between.
+            if let Some(state) = lock_if_there(tx, node).await? {
+                break (node, state);
+            }
+        };
         if epoch != state.epoch {
             change_epoch(tx, node, &mut state, hello, *now).await?;
         }
@@ -168,7 +181,7 @@ async fn change_epoch(
         )
         .await?
         > 0;
-    let since = state.complete_at;
+    let (since, is_forgotten) = (state.complete_at, state.is_forgotten);
     // The revision is forgotten: nothing of this epoch is live, so a snapshot has to come.
     *state = State {
         epoch,
@@ -177,6 +190,7 @@ async fn change_epoch(
         version: state.version + 1,
         complete_at: if new { attached_at } else { since },
         session: state.session,
+        is_forgotten,
     };
     let mut writes = Writes::default();
     writes.add(
@@ -198,7 +212,8 @@ async fn change_epoch(
         values![state.version, node.0],
     );
     writes.run(tx).await?;
-    if !new {
+    // Nobody missed one that was forgotten.
+    if !new || is_forgotten {
         return Ok(());
     }
     let loss = ReportedLoss {

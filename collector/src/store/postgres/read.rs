@@ -139,6 +139,7 @@ pub(super) async fn nodes(
 ) -> Result<Vec<(NodeId, NodeStatus)>, StoreError> {
     let alive_since = from_time(query.alive_since);
     let mut conditions = Conditions::new(Dialect::Postgres);
+    conditions.add("s.session <> s.forgotten_session".to_owned());
     if !query.names.is_empty() {
         let names = conditions.one_of("n.name", query.names.iter().map(String::as_str));
         conditions.add(names);
@@ -228,12 +229,14 @@ pub(super) async fn totals(db: &Database, alive_since: SystemTime) -> Result<Tot
     let rows = db
         .ask_typed(
             what,
-            "SELECT COUNT(*), COUNT(CASE WHEN last_heard >= $1 THEN 1 END),
+            "SELECT COUNT(CASE WHEN session <> forgotten_session THEN 1 END),
+               COUNT(CASE WHEN session <> forgotten_session AND last_heard >= $1 THEN 1 END),
                CAST(COALESCE(SUM(facts), 0) AS BIGINT), CAST(COALESCE(SUM(emulated_facts), 0) AS BIGINT),
                CAST(COALESCE(SUM(failed_facts), 0) AS BIGINT),
                (SELECT CAST(COALESCE(SUM(events), 0) AS BIGINT) FROM stream),
-               (SELECT CAST(LEAST(COALESCE(SUM(GREATEST(missing - explained, 0)), 0), 9223372036854775807)
-                  AS BIGINT) FROM stream)
+               (SELECT CAST(LEAST(COALESCE(SUM(gap), 0), 9223372036854775807) AS BIGINT)
+                FROM (SELECT GREATEST(missing - explained, 0) AS gap FROM stream UNION ALL
+                      SELECT count FROM forgotten WHERE kind = 'gap') AS gaps)
              FROM node_state",
             &[(&alive_since, Type::INT8)],
         )
@@ -261,7 +264,9 @@ pub(super) async fn totals(db: &Database, alive_since: SystemTime) -> Result<Tot
             what,
             "SELECT stage, CAST(LEAST(SUM(count), 9223372036854775807) AS BIGINT),
                CAST(SUM(records) AS BIGINT)
-             FROM loss_total GROUP BY stage",
+             FROM (SELECT stage, count, records FROM loss_total UNION ALL
+                   SELECT stage, count, records FROM forgotten WHERE kind = 'loss') AS losses
+             GROUP BY stage",
             &[],
         )
         .await?;
@@ -290,8 +295,9 @@ async fn bytes(db: &Database) -> u64 {
 
 pub(super) async fn heads(db: &Database) -> Result<Vec<Head>, StoreError> {
     let what = "list nodes";
-    let text = "SELECT n.id, n.cluster, n.name, n.arch, s.version, s.last_heard
-         FROM node n JOIN node_state s ON s.node_id = n.id ORDER BY n.id";
+    let text = "SELECT n.id, n.cluster, n.name, n.arch, s.version, s.began, s.last_heard
+         FROM node n JOIN node_state s ON s.node_id = n.id
+         WHERE s.session <> s.forgotten_session ORDER BY n.id";
     let rows = db.ask_typed(what, text, &[]).await?;
     read(db, what, &rows, |row| {
         let arch: &str = row.try_get(3)?;
@@ -301,7 +307,8 @@ pub(super) async fn heads(db: &Database) -> Result<Vec<Head>, StoreError> {
             name: row.try_get(2)?,
             arch: arch.parse()?,
             version: Version(row.try_get(4)?),
-            last_heard: to_time(row.try_get(5)?),
+            began: Version(row.try_get(5)?),
+            last_heard: to_time(row.try_get(6)?),
         })
     })
 }

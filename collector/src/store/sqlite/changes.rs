@@ -12,8 +12,9 @@ use crate::store::sql::{self, Failure};
 /// Every node, and how far its changes are.
 pub(super) fn heads(db: &Connection) -> Result<Vec<Head>, Failure> {
     let mut statement = db.prepare_cached(
-        "SELECT n.id, n.cluster, n.name, n.arch, s.version, s.last_heard
-         FROM node n JOIN node_state s ON s.node_id = n.id ORDER BY n.id",
+        "SELECT n.id, n.cluster, n.name, n.arch, s.version, s.began, s.last_heard
+         FROM node n JOIN node_state s ON s.node_id = n.id
+         WHERE s.session <> s.forgotten_session ORDER BY n.id",
     )?;
     let mut rows = statement.query([])?;
     let mut heads = Vec::new();
@@ -24,7 +25,8 @@ pub(super) fn heads(db: &Connection) -> Result<Vec<Head>, Failure> {
             name: row.get(2)?,
             arch: row.get_ref(3)?.as_str()?.parse()?,
             version: Version(row.get(4)?),
-            last_heard: to_time(row.get(5)?),
+            began: Version(row.get(5)?),
+            last_heard: to_time(row.get(6)?),
         });
     }
     Ok(heads)

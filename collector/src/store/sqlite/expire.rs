@@ -8,10 +8,10 @@ use archtrace_facts::digest::Digest;
 use archtrace_facts::fact::Mode;
 use rusqlite::{Connection, params};
 
-use super::cost;
 use super::events::OWN_STREAM;
 use super::values::{from_random, from_time, to_time};
 use super::writer::Failure;
+use super::{cost, forget};
 use crate::store::Keep;
 
 /// Rows per chunk: some 50 ms, for which those who write wait.
@@ -19,6 +19,9 @@ const CHUNK: i64 = 5000;
 
 /// Nodes per chunk, each with all of its facts.
 const NODES: i64 = 100;
+
+/// CPU time of emulation goes a whole day at a time.
+const DAY: i64 = 24 * 3600 * 1_000_000_000;
 
 /// What takes one look into other tables for each row.
 const LOOKS: i64 = 1000;
@@ -31,7 +34,7 @@ pub(super) fn expire(db: &Connection, keep: Keep, now: SystemTime) -> Result<u64
     let both = events.min(history);
     let (old, folded) = (Hour::of(to_time(history)), Hour::folded_before(now));
     let now = from_time(now);
-    let steps: [&dyn Fn() -> rusqlite::Result<usize>; 10] = [
+    let steps: [&dyn Fn() -> rusqlite::Result<usize>; 11] = [
         &|| expire_events(db, events),
         &|| end_facts(db, history),
         &|| expire_facts(db, history),
@@ -42,6 +45,7 @@ pub(super) fn expire(db: &Connection, keep: Keep, now: SystemTime) -> Result<u64
         &|| expire_owners(db, both, now),
         &|| expire_images(db, both, now),
         &|| expire_standings(db, history),
+        &|| forget::remove(db, both.saturating_sub(DAY), NODES),
     ];
     for step in steps {
         let rows = step()?;

@@ -118,18 +118,22 @@ pub(super) fn attach(db: &Connection, hello: &Hello, now: SystemTime) -> Result<
     let epoch = from_random(hello.epoch);
     let known = db
         .prepare_cached(
-            "SELECT n.id, s.epoch, s.complete_at FROM node n JOIN node_state s ON s.node_id = n.id
+            "SELECT n.id, s.epoch, s.session = s.forgotten_session, s.complete_at
+             FROM node n JOIN node_state s ON s.node_id = n.id
              WHERE n.cluster = ? AND n.name = ?",
         )?
         .query_row(params![hello.cluster, hello.node.name], |row| {
-            Ok((NodeId(row.get(0)?), row.get::<_, i64>(1)?, row.get(2)?))
+            let (epoch, is_forgotten, complete_at): (i64, bool, i64) =
+                (row.get(1)?, row.get(2)?, row.get(3)?);
+            let gap = (!is_forgotten).then_some(complete_at);
+            Ok((NodeId(row.get(0)?), epoch, gap))
         })
         .optional()?;
     let node = match known {
         None => insert(db, hello, epoch)?,
-        Some((node, current, complete_at)) => {
+        Some((node, current, gap)) => {
             if epoch != current {
-                change_epoch(db, node, hello, epoch, complete_at, now)?;
+                change_epoch(db, node, hello, epoch, gap, now)?;
             }
             node
         }
@@ -198,13 +202,14 @@ fn describe(db: &Connection, node: NodeId, hello: &Hello) -> rusqlite::Result<()
     Ok(())
 }
 
-/// Makes `epoch` the node's current one, and tells the gap before it if it is a new one.
+/// Makes `epoch` the node's current one, and tells the gap before it if it is a new one: from `gap` on, `None` if
+/// the node was forgotten, so that nobody missed it.
 fn change_epoch(
     db: &Connection,
     node: NodeId,
     hello: &Hello,
     epoch: i64,
-    complete_at: i64,
+    gap: Option<i64>,
     now: SystemTime,
 ) -> Result<(), Failure> {
     let attached_at = from_time(hello.attached_at);
@@ -235,9 +240,9 @@ fn change_epoch(
         "UPDATE fact SET processes = 0, live = FALSE, version = ? WHERE node_id = ? AND live = TRUE",
     )?
     .execute([version, node.0])?;
-    if !new {
+    let Some(complete_at) = gap.filter(|_| new) else {
         return Ok(());
-    }
+    };
     let loss = ReportedLoss {
         stage: Stage::AgentDown.as_str().to_owned(),
         // What ran while nobody looked cannot be known.

@@ -6,16 +6,19 @@ use rusqlite::Connection;
 
 use super::owners;
 use super::writer::Failure;
+use crate::store::sql::TAKEN_AS_IT_IS;
 
 /// One step per version; `user_version` says how many of them a file has had. Steps that were
-/// released are never edited.
-const MIGRATIONS: [&str; 6] = [
+/// released are never edited. From the seventh on, `schema_works_with` says which programs work with the file still:
+/// a step that takes something away from them, or gives it another meaning, has to move it on.
+const MIGRATIONS: [&str; 7] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
     include_str!("schema/4.sql"),
     include_str!("schema/5.sql"),
     include_str!("schema/6.sql"),
+    include_str!("schema/7.sql"),
 ];
 
 const NEWEST: u32 = MIGRATIONS.len() as u32;
@@ -42,7 +45,8 @@ const WRITER_CACHE_KIB: i32 = 8 << 10;
 /// The same for each reader, which begins anew after every commit of the writer.
 pub(super) const READER_CACHE_KIB: i32 = 2 << 10;
 
-/// Opens a file for writing and brings it to the newest version, in one transaction.
+/// Opens a file for writing and brings it to the newest version, in one transaction. One that a newer program
+/// brought further is taken as it is, if that program says that it may be.
 pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     let mut connection = Connection::open(path)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -59,10 +63,15 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
         connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let had: u32 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if had > NEWEST {
-        return Err(OpenError::Newer {
-            found: had,
-            known: NEWEST,
-        });
+        let works_with = "SELECT oldest FROM schema_works_with WHERE id = 1";
+        let oldest: u32 = transaction.query_row(works_with, [], |row| row.get(0))?;
+        if oldest > NEWEST {
+            return Err(OpenError::Newer {
+                found: had,
+                known: NEWEST,
+            });
+        }
+        tracing::warn!(had, known = NEWEST, "{TAKEN_AS_IT_IS}");
     }
     for step in MIGRATIONS.iter().skip(had as usize) {
         transaction.execute_batch(step)?;
@@ -70,7 +79,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     if (1..OWNERS_IN_COLUMNS).contains(&had) {
         owners::fill(&transaction).map_err(OpenError::Content)?;
     }
-    transaction.pragma_update(None, "user_version", NEWEST)?;
+    transaction.pragma_update(None, "user_version", had.max(NEWEST))?;
     transaction.commit()?;
     connection.pragma_update(None, "foreign_keys", true)?;
     Ok(connection)
@@ -133,19 +142,39 @@ mod tests {
         }
     }
 
+    /// As a program of another version would leave it.
+    fn brought_to(path: &Path, schema: u32, oldest: u32) {
+        let db = open(path).expect("opens");
+        db.pragma_update(None, "user_version", schema)
+            .expect("writes");
+        db.execute("UPDATE schema_works_with SET oldest = ?", [oldest])
+            .expect("writes");
+    }
+
+    #[test]
+    fn what_a_newer_program_left_usable_is_used_and_left_as_it_is() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("store.db");
+        brought_to(&path, 99, NEWEST);
+        for _ in 0..2 {
+            let db = open(&path).expect("opens");
+            let version: u32 = db
+                .query_row("PRAGMA user_version", [], |row| row.get(0))
+                .expect("a number");
+            assert_eq!(version, 99);
+        }
+    }
+
     #[test]
     fn what_cannot_be_used_is_told() {
         let dir = tempfile::tempdir().expect("a directory");
         let newer = dir.path().join("newer.db");
-        open(&newer)
-            .expect("opens")
-            .pragma_update(None, "user_version", 99)
-            .expect("writes");
+        brought_to(&newer, 99, 98);
         let text = dir.path().join("text.db");
         std::fs::write(&text, "this is a letter to my grandmother, not a database")
             .expect("writes");
         for (path, error) in [
-            (newer, "it has schema 99, this version knows up to 6"),
+            (newer, "it has schema 99, this version knows up to 7"),
             (text, "file is not a database"),
             (
                 dir.path().join("no/such/dir.db"),

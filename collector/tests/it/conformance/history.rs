@@ -7,7 +7,7 @@ mod model;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use archtrace_collector::store::{Applied, Delta, Snapshot, Store};
+use archtrace_collector::store::{Applied, Delta, NodeId, Snapshot, Store};
 use archtrace_facts::cost::CostDimension;
 use archtrace_facts::select::Filter;
 use archtrace_query::read::{CostQuery, EventQuery, FactQuery, Version};
@@ -17,7 +17,7 @@ use tokio::runtime::Runtime;
 
 use super::super::support::{at, hello};
 use super::cost::{all_by, sums};
-use super::{all, gap, head, only, owner};
+use super::{all, gap, only, owner};
 use agent::Agent;
 use model::{Model, Shown, Told, told};
 
@@ -45,6 +45,8 @@ enum Step {
     Evict(u8),
     /// Some are sent; the answer may be lost.
     Send { most: u8, answered: bool },
+    /// It was silent for so long that it is forgotten.
+    Forget,
 }
 
 /// Who sends an update: who attached the node last, or somebody before.
@@ -89,6 +91,7 @@ fn steps() -> impl Strategy<Value = Vec<(usize, usize, Step)>> {
         2 => (1..5_u8).prop_map(Step::Events),
         1 => (1..4_u8).prop_map(Step::Evict),
         3 => (1..6_u8, mostly()).prop_map(|(most, answered)| Step::Send { most, answered }),
+        1 => Just(Step::Forget),
     ];
     prop::collection::vec((0..2_usize, 0..2_usize, step), 1..40)
 }
@@ -214,12 +217,27 @@ impl Node {
             Step::Events(count) => self.agent.events(count),
             Step::Evict(count) => self.agent.evict(count),
             Step::Send { most, answered } => self.agent.send(store, most.into(), answered).await,
+            Step::Forget => {
+                let NodeId(node) = self.agent.node();
+                let forgotten = store.forget(vec![NodeId(node), NodeId(node + 1000)], at(300));
+                let is_there = self.model.forget();
+                assert_eq!(forgotten.await.expect("works"), u64::from(is_there));
+            }
         }
     }
 
     /// Takes over what changed, and compares.
     async fn follow(&mut self, store: &impl Store) {
-        let head = head(store, &self.name).await;
+        let heads = store.heads().await.expect("works");
+        let head = heads.into_iter().find(|head| head.name == self.name);
+        assert_eq!(head.is_some(), self.model.is_there());
+        let Some(head) = head else {
+            // Nothing is known of it any more.
+            assert_eq!(self.model.live(), BTreeMap::new());
+            (self.seen, self.followed) = (Version(0), BTreeMap::new());
+            return;
+        };
+        assert!(head.began <= head.version);
         let since = vec![(head.node, self.seen)];
         for change in store.facts_since(since).await.expect("works") {
             assert!(change.version > self.seen && change.version <= head.version);

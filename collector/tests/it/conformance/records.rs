@@ -48,16 +48,8 @@ pub(crate) async fn every_field_of_a_fact_comes_back(store: &impl Store) {
 pub(crate) async fn every_field_of_an_event_comes_back(store: &impl Store) {
     let node = attach(store, "n", 1).await;
     let unknown = IllegalInstruction {
-        origin: Origin::Itself,
         code: -6,
-        sender: None,
-        address: 0,
-        bytes: Vec::new(),
-        mnemonic: None,
-        extension: None,
-        cpu_has: None,
-        module: None,
-        offset: None,
+        ..IllegalInstruction::unread(Origin::Itself)
     };
     let sent = IllegalInstruction {
         origin: Origin::Process,

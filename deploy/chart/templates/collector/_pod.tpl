@@ -148,6 +148,7 @@ spec:
         - --heartbeat-interval={{ $collector.heartbeatInterval }}
         - --keep-events={{ $collector.keepEvents }}
         - --keep-history={{ $collector.keepHistory }}
+        - --keep-nodes={{ $collector.keepNodes }}
         - --max-connections={{ int $collector.maxConnections }}
         - --max-connection-age={{ $collector.maxConnectionAge }}
         - --drain={{ $collector.drain }}

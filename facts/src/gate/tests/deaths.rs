@@ -45,16 +45,8 @@ fn who_died_of_an_instruction_is_not_fine() {
     const BEFORE: u64 = 10;
     const DURING: u64 = 3600;
     let instruction = |origin| IllegalInstruction {
-        origin,
         code: 2,
-        sender: None,
-        address: 0,
-        bytes: Vec::new(),
-        mnemonic: None,
-        extension: None,
-        cpu_has: None,
-        module: None,
-        offset: None,
+        ..IllegalInstruction::unread(origin)
     };
     let by = |origin| {
         died(DURING, |event| {

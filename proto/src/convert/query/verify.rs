@@ -26,6 +26,7 @@ impl From<&Question> for v1::VerifyPodsRequest {
                 },
             duration,
             since,
+            unwatched,
         } = question;
         Self {
             namespace: namespace.clone(),
@@ -37,6 +38,7 @@ impl From<&Question> for v1::VerifyPodsRequest {
             expected_pods: expected.unwrap_or_default(),
             duration: Some(from_duration(*duration)),
             since: since.map(Into::into),
+            unwatched: unwatched.map(from_duration),
         }
     }
 }
@@ -55,6 +57,7 @@ impl TryFrom<v1::VerifyPodsRequest> for Question {
             expected_pods,
             duration,
             since,
+            unwatched,
         } = request;
         if namespace.is_empty() {
             return Err(ConvertError::missing("namespace"));
@@ -79,6 +82,9 @@ impl TryFrom<v1::VerifyPodsRequest> for Question {
             wanted,
             duration,
             since: some_time("since", since)?,
+            unwatched: unwatched
+                .map(|unwatched| to_duration("unwatched", Some(unwatched)))
+                .transpose()?,
         })
     }
 }

@@ -111,6 +111,7 @@ fn play(steps: &[Step]) -> (Table, Vec<NodeFact>) {
         name: format!("n{}", i / 2),
         arch: Arch::Amd64,
         version: Version(1),
+        began: Version::default(),
         last_heard: SystemTime::UNIX_EPOCH + Duration::from_secs(last_heard),
     };
     let alive_since = SystemTime::UNIX_EPOCH + Duration::from_secs(5);

@@ -5,7 +5,7 @@ use archtrace_facts::fact::{Cause, FactId, Via};
 use archtrace_facts::identity::Identity;
 
 use super::super::texts::{Texts, index};
-use super::Gone;
+use super::{Gone, cgroup};
 use crate::read::{Head, NodeId, Version};
 
 /// One node.
@@ -113,8 +113,9 @@ pub(crate) struct Row {
 /// One cgroup.
 #[derive(Debug, Default)]
 pub(super) struct Place {
-    pub(super) cgroup: Box<str>,
-    hash: u64,
+    /// What its path is like, and the digits of it.
+    pattern: u32,
+    digits: Box<[u8]>,
     /// Facts in it: the place is free if there are none.
     facts: u32,
     pub(super) namespace: u32,
@@ -193,8 +194,8 @@ impl Node {
     }
 
     /// Takes a fact into its cgroup's place, which has another place's number if it is the first.
-    pub(super) fn enter(&mut self, cgroup: &str, hash: u64) -> u32 {
-        let is_it = |place: &Place| place.hash == hash && *place.cgroup == *cgroup;
+    pub(super) fn enter(&mut self, pattern: u32, digits: Box<[u8]>) -> u32 {
+        let is_it = |place: &Place| place.pattern == pattern && place.digits == digits;
         let known = self
             .places
             .iter()
@@ -206,7 +207,7 @@ impl Node {
         }
         if let Some(place) = self.places.get_mut(i) {
             if known.is_none() {
-                (place.cgroup, place.hash) = (cgroup.into(), hash);
+                (place.pattern, place.digits) = (pattern, digits);
             }
             place.facts += 1;
         }
@@ -251,10 +252,15 @@ impl Place {
         self.pod != NO_TEXT
     }
 
-    pub(super) fn texts(&self) -> [u32; 7] {
+    /// The path of the cgroup.
+    pub(super) fn cgroup(&self, texts: &Texts) -> String {
+        cgroup::unpack(texts.text(self.pattern), &self.digits)
+    }
+
+    pub(super) fn texts(&self) -> [u32; 8] {
         let Self {
-            cgroup: _,
-            hash: _,
+            pattern,
+            digits: _,
             facts: _,
             namespace,
             pod,
@@ -264,6 +270,8 @@ impl Place {
             image_id,
             unit,
         } = *self;
-        [namespace, pod, container, workload, image, image_id, unit]
+        [
+            pattern, namespace, pod, container, workload, image, image_id, unit,
+        ]
     }
 }

@@ -64,7 +64,9 @@ impl<'a> View<'a> {
             TextField::Image => of_place(|place| place.image),
             TextField::ImageId => of_place(|place| place.image_id),
             TextField::Unit => of_place(|place| place.unit),
-            TextField::Cgroup => place.map_or("", |place| &*place.cgroup).into(),
+            TextField::Cgroup => place
+                .map_or_else(String::new, |place| place.cgroup(self.texts))
+                .into(),
             TextField::Binary => self.texts.text(self.row.binary).into(),
             TextField::Arch => self.kind.arch.to_string().into(),
             TextField::Mode => self.kind.mode.as_str().into(),

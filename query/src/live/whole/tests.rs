@@ -23,6 +23,7 @@ fn heads(arch: Arch) -> Vec<Head> {
         name: format!("n{node}"),
         arch,
         version: Version(1),
+        began: Version::default(),
         last_heard: at(if node == NODES { 0 } else { 9 }),
     };
     (1..=NODES).map(head).collect()

@@ -31,12 +31,23 @@ pub(super) enum Ask {
 #[derive(Debug, Default)]
 pub(super) struct Nodes {
     asked: BTreeSet<String>,
+    /// By cluster, those that pods that are meant were seen on, gone or not.
+    of_pods: BTreeMap<String, BTreeSet<String>>,
     now: BTreeMap<(String, String), NodeStatus>,
     lost: BTreeMap<(String, String), u64>,
 }
 
 impl Nodes {
-    /// Asks for those that these facts are of.
+    /// Notes that a pod that is meant is, or was, on the fact's node.
+    pub(super) fn note(&mut self, fact: &NodeFact) {
+        let known = self.of_pods.get(&fact.cluster);
+        if !known.is_some_and(|nodes| nodes.contains(&fact.node)) {
+            let nodes = self.of_pods.entry(fact.cluster.clone()).or_default();
+            nodes.insert(fact.node.clone());
+        }
+    }
+
+    /// Asks for those that these facts are of, and those that had pods.
     pub(super) async fn ask<S: Read>(
         &mut self,
         query: &Inner<S>,
@@ -44,7 +55,8 @@ impl Nodes {
         since: SystemTime,
         which: Ask,
     ) -> Result<(), Status> {
-        let names: BTreeSet<&String> = facts.map(|fact| &fact.node).collect();
+        let facts = facts.map(|fact| &fact.node);
+        let names: BTreeSet<&String> = facts.chain(self.of_pods.values().flatten()).collect();
         let wanted = |name: &&String| which == Ask::All || !self.asked.contains(*name);
         let names: Vec<String> = names.into_iter().filter(wanted).cloned().collect();
         if which == Ask::All {
@@ -129,6 +141,10 @@ impl Nodes {
         let watched = self.now.iter().map(|(name, status)| Watched {
             status,
             lost: self.lost.get(name).copied().unwrap_or_default(),
+            had_pods: self
+                .of_pods
+                .get(&name.0)
+                .is_some_and(|nodes| nodes.contains(&name.1)),
         });
         watched.collect()
     }

@@ -3,6 +3,7 @@
 
 mod agent;
 mod collector;
+mod documents;
 mod krew;
 mod manifest;
 mod matrix;

@@ -1,6 +1,6 @@
 //! What a kubelet asks of its runtime.
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use archtrace_cri::{Exit, v1};
 use nix::unistd::Pid;
 
@@ -131,6 +131,32 @@ impl Kubelet {
         first.with_context(|| format!("nothing runs in the container {id}"))
     }
 
+    /// Starts a container whose program cannot be executed, and returns how that ended.
+    ///
+    /// # Errors
+    /// If it does not end in time, or runs to a good end.
+    pub fn refused(&self, pod: &Pod, id: &str) -> Result<Exit> {
+        // Whether starting it succeeds depends on the version of runc. Where it does not, that is told of
+        // the container's end too, unless the question never got there.
+        let started = self.start_container(id);
+        let exit = self.exit(id).with_context(|| {
+            let started = match &started {
+                Ok(()) => "it was started".to_owned(),
+                Err(error) => format!("it was not started: {error:#}"),
+            };
+            let runs = match self.main_process(pod, id) {
+                Ok(pid) => {
+                    let program = std::fs::read_link(format!("/proc/{pid}/exe"));
+                    format!("process {pid} runs in it: {program:?}")
+                }
+                Err(error) => format!("{error:#}"),
+            };
+            format!("{started}, and {runs}")
+        })?;
+        ensure!(exit.code != 0, "it was not refused: {exit:?}");
+        Ok(exit)
+    }
+
     /// Waits until a container has ended, and returns how.
     ///
     /// # Errors
@@ -138,9 +164,10 @@ impl Kubelet {
     pub fn exit(&self, id: &str) -> Result<Exit> {
         let (exit, _) = eventually(PATIENCE, || {
             let status = self.tasks.block_on(self.client.container_status(id))?;
-            status
-                .exit
-                .with_context(|| format!("the container {id} has not ended"))
+            let state = status.state;
+            status.exit.with_context(|| {
+                format!("the container {id} has not ended: containerd says {state:?}")
+            })
         })?;
         Ok(exit)
     }

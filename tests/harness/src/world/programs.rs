@@ -87,6 +87,20 @@ impl World {
         self.start_collector()
     }
 
+    /// Prints what the programs said, and of containerd what is not ordinary: for when a case failed.
+    pub fn print_logs(&self) {
+        let runtime = self.kubelet.as_ref().map(Kubelet::log);
+        let runtime = runtime.map(|log| ("containerd", log));
+        let own = ["agent", "collector"].map(|name| (name, self.log(name)));
+        for (name, file) in own.into_iter().chain(runtime) {
+            let log = fs::read(file).unwrap_or_default();
+            let log = String::from_utf8_lossy(&log);
+            for line in log.lines().filter(|line| !line.contains("level=info")) {
+                println!("    | {name}: {line}");
+            }
+        }
+    }
+
     /// Ends the collector with SIGKILL.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ pub(in super::super) fn list(
 ) -> Result<Vec<(NodeId, NodeStatus)>, Failure> {
     let alive_since = from_time(query.alive_since);
     let mut conditions = Conditions::default();
+    conditions.add("s.session <> s.forgotten_session", []);
     conditions.any_of("n.name", query.names.iter().cloned());
     if let Some(after) = query.after {
         conditions.add("n.id > ?", [Value::Integer(after.0)]);
@@ -106,8 +107,9 @@ pub(in super::super) fn totals(
     };
     let mut totals = db
         .prepare_cached(
-            "SELECT COUNT(*), TOTAL(last_heard >= ?), TOTAL(facts), TOTAL(emulated_facts),
-               TOTAL(failed_facts)
+            "SELECT CAST(TOTAL(session <> forgotten_session) AS INTEGER),
+               TOTAL(last_heard >= ? AND session <> forgotten_session), TOTAL(facts),
+               TOTAL(emulated_facts), TOTAL(failed_facts)
              FROM node_state",
         )?
         .query_row([from_time(alive_since)], |row| {
@@ -122,14 +124,20 @@ pub(in super::super) fn totals(
             })
         })?;
     (totals.events, totals.unexplained_gap) = db
-        .prepare_cached("SELECT TOTAL(events), TOTAL(MAX(missing - explained, 0)) FROM stream")?
+        .prepare_cached(
+            "SELECT TOTAL(events), TOTAL(MAX(missing - explained, 0))
+               + (SELECT TOTAL(count) FROM forgotten WHERE kind = 'gap')
+             FROM stream",
+        )?
         .query_row([], |row| {
             Ok((row.get(0).map(rounded)?, row.get(1).map(rounded)?))
         })?;
     totals.losses = db
         .prepare_cached(
-            "SELECT stage, TOTAL(count), TOTAL(records) FROM loss_total GROUP BY stage
-             ORDER BY stage",
+            "SELECT stage, TOTAL(count), TOTAL(records)
+             FROM (SELECT stage, count, records FROM loss_total UNION ALL
+                   SELECT stage, count, records FROM forgotten WHERE kind = 'loss')
+             GROUP BY stage ORDER BY stage",
         )?
         .query_map([], |row| {
             Ok(LossTotal {

@@ -36,6 +36,10 @@ impl Agent {
         }
     }
 
+    pub(super) fn node(&self) -> NodeId {
+        self.node
+    }
+
     /// Says which streams it has; an agent that starts has a new one.
     pub(super) fn restart(&mut self, epoch: u64, hello: &mut Hello) {
         if epoch != self.epoch {

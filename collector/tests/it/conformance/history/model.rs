@@ -73,6 +73,7 @@ struct Kept {
 pub(super) struct Model {
     pub(super) epoch: u64,
     leases: Vec<Lease>,
+    is_there: bool,
     revision: Option<u64>,
     facts: BTreeMap<u8, Kept>,
     pods: BTreeMap<u8, u8>,
@@ -83,6 +84,7 @@ impl Model {
         Self {
             epoch: 1,
             leases: vec![lease],
+            is_there: true,
             revision: None,
             facts: BTreeMap::new(),
             pods: BTreeMap::new(),
@@ -92,14 +94,29 @@ impl Model {
     /// Returns what the store holds of this epoch.
     pub(super) fn attach(&mut self, epoch: u64, lease: Lease) -> Option<(u64, Digest)> {
         self.leases.push(lease);
+        self.is_there = true;
         if epoch != self.epoch {
             self.epoch = epoch;
-            self.revision = None;
-            for kept in self.facts.values_mut() {
-                (kept.live, kept.processes) = (false, 0);
-            }
+            self.end();
         }
         self.revision.map(|revision| (revision, self.digest()))
+    }
+
+    fn end(&mut self) {
+        self.revision = None;
+        for kept in self.facts.values_mut() {
+            (kept.live, kept.processes) = (false, 0);
+        }
+    }
+
+    /// Whether there was anything to forget.
+    pub(super) fn forget(&mut self) -> bool {
+        self.end();
+        std::mem::take(&mut self.is_there)
+    }
+
+    pub(super) fn is_there(&self) -> bool {
+        self.is_there
     }
 
     /// Whose lease, and whether it is the last one.
@@ -109,7 +126,7 @@ impl Model {
             By::Last => last,
             By::Earlier(index) => index.index(self.leases.len()),
         };
-        (self.leases[at], at == last)
+        (self.leases[at], at == last && self.is_there)
     }
 
     pub(super) fn revision(&self) -> u64 {

@@ -19,6 +19,8 @@ pub(super) enum Step {
     Attach(usize),
     Snapshot(BTreeMap<u8, u64>),
     Delta(BTreeMap<u8, u64>, BTreeSet<u8>, Option<u8>),
+    /// It is forgotten; what it tells until it comes again is not taken.
+    Forget,
     /// Others get ahead.
     Rest,
 }
@@ -31,6 +33,7 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<(usize, Step)>> {
         2 => facts().prop_map(Step::Snapshot),
         6 => (facts(), removed, prop::option::of(0..3_u8))
             .prop_map(|(facts, removed, owner)| Step::Delta(facts, removed, owner)),
+        1 => Just(Step::Forget),
         1 => Just(Step::Rest),
     ];
     prop::collection::vec((0..NODES, step), 10..80)
@@ -78,6 +81,11 @@ impl<'a, S: Store> Agent<'a, S> {
         let (store, now) = (&self.stores[self.at], SystemTime::now());
         match (step, self.revision) {
             (Step::Rest, _) => tokio::time::sleep(Duration::from_millis(100)).await,
+            (Step::Forget, _) => {
+                let ever = now + Duration::from_secs(86_400);
+                let forgotten = store.forget(vec![self.lease.node], ever);
+                forgotten.await.expect("works");
+            }
             (Step::Attach(at), _) => {
                 self.at = at;
                 self.epoch += 1;

@@ -30,10 +30,7 @@ fn refused(world: &World, image: &Image, arch: &str, cause: &str, errno: i32) ->
     kubelet.import(image)?;
     let pod = kubelet.pod("refused", Qos::BestEffort)?;
     let id = kubelet.create(&pod, &Container::new("main", &image.name))?;
-    // It succeeds, or says what is also told of the container's end.
-    let _ = kubelet.start_container(&id);
-    let exit = kubelet.exit(&id)?;
-    ensure!(exit.code != 0, "it was not refused");
+    let exit = kubelet.refused(&pod, &id)?;
     let named = Named {
         last_exit: Some((exit.code, &exit.reason)),
         ..Named::new(&pod, "main", &id, image)
@@ -83,8 +80,7 @@ pub(in crate::cases) fn recovers(world: &mut World) -> Result<Outcome> {
     kubelet.import(&image)?;
     let pod = kubelet.pod("recovers", Qos::Burstable)?;
     let dies = kubelet.create(&pod, &Container::new("main", &image.name))?;
-    let _ = kubelet.start_container(&dies);
-    let exit = kubelet.exit(&dies)?;
+    let exit = kubelet.refused(&pod, &dies)?;
     let _handler = Handler::emulate("archtrace-test-late", RISCV64, &emulator, "F")?;
     let again = Container {
         attempt: 1,

@@ -1,10 +1,8 @@
 //! What emulation costs, compared with what the kernel says that it used.
 
-use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use nix::sys::signal::{Signal, kill};
 
 use super::LIMIT;
 use super::fleet::{Fleet, MACHINE};
@@ -31,14 +29,7 @@ pub(super) fn measure(world: &World, fleet: &Fleet) -> Result<Bill> {
     let pid = world.kubelet()?.main_process(&sidecar.pod, &sidecar.id)?;
     // What the runtime used before the exec is in here, and in what the kernel says later.
     let before = usage::of_process(pid)?;
-    eventually(LIMIT, || {
-        let burnt = usage::of_process(pid)?.saturating_sub(before);
-        ensure!(burnt >= BURNT, "the sidecar used {burnt:?}");
-        Ok(())
-    })?;
-    kill(pid, Signal::SIGSTOP).context("stop the sidecar")?;
-    sleep(Duration::from_millis(100));
-    let used = usage::of_process(pid)?;
+    let used = usage::of_stopped(pid, before + BURNT).context("the sidecar")?;
     let prices =
         format!("currency = \"INR\"\n[machines.\"{MACHINE}\"]\nper_hour = 7200.0\ncpus = 2\n");
     Ok(Bill {

@@ -5,7 +5,7 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 
 use super::fleet::{Fleet, SILENT};
-use super::told;
+use super::{service, told};
 use crate::world::{NODE, World};
 
 /// The question, with how many pods there should be if that is said.
@@ -87,6 +87,7 @@ pub(super) fn silence(world: &mut World, fleet: &Fleet) -> Result<()> {
     }]);
     told(world, &verify(fleet, None), 3, &more)?;
     told(world, &verify(fleet, Some("1")), 0, &native)?;
+    service::waits(world, fleet)?;
     fleet.nodes(&[])?;
     told(world, &coverage, 0, &json!([agent("NATIVE", NODE)]))?;
 

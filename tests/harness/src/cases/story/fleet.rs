@@ -10,6 +10,8 @@ use anyhow::{Context as _, Result, ensure};
 use archtrace_guests::zip::{Member, zip};
 use archtrace_guests::{Isa, Program, build};
 
+use crate::binfmt::REGISTRY;
+use crate::cases::failures::{ENOEXEC, attempt};
 use crate::pods::{Container, Controller, Image, Kubelet, Pod, Template};
 use crate::world::{NODE, World};
 
@@ -95,7 +97,7 @@ impl Fleet {
 
         // Nobody registered an emulator yet.
         world.handler().disable()?;
-        let observer = observer(world.kubelet()?, foreign);
+        let observer = runs_no_foreign(world).and_then(|()| observer(world.kubelet()?, foreign));
         world.handler().enable()?;
         let kubelet = world.kubelet()?;
         let canary = run(
@@ -275,6 +277,16 @@ fn run(kubelet: &Kubelet, pod: Pod, container: &str, image: Image) -> Result<Pla
     Ok(Placed { pod, image, id })
 }
 
+/// Whether this machine refuses programs of the other architecture now: a handler of somebody else's would
+/// run what the story expects to fail.
+fn runs_no_foreign(world: &World) -> Result<()> {
+    let program = world.program("refused", world.foreign(), Program::Exit(0))?;
+    let errno = attempt(&program.display().to_string(), false)
+        .with_context(|| format!("somebody else's handler is in the way; look into {REGISTRY}"))?;
+    ensure!(errno == Some(ENOEXEC), "execve returned {errno:?}");
+    Ok(())
+}
+
 /// An agent whose image is for the other architecture, on a node that cannot emulate it.
 fn observer(kubelet: &Kubelet, foreign: Isa) -> Result<Placed> {
     let image = Image::of_program(
@@ -286,10 +298,7 @@ fn observer(kubelet: &Kubelet, foreign: Isa) -> Result<Placed> {
     kubelet.import(&image)?;
     let pod = kubelet.pod_of(&OBSERVER)?;
     let id = kubelet.create(&pod, &Container::new("observer", &image.name))?;
-    // It succeeds, or says what is also told of the container's end.
-    let _ = kubelet.start_container(&id);
-    let exit = kubelet.exit(&id)?;
-    ensure!(exit.code != 0, "the observer ran, without an emulator");
+    kubelet.refused(&pod, &id).context("the observer")?;
     Ok(Placed { pod, image, id })
 }
 

@@ -187,7 +187,7 @@ pub(super) fn week_two(world: &World, fleet: &Fleet) -> Result<()> {
     scan(world, fleet, &fleet.canary.image, 0, &clean)
 }
 
-/// Every row passes, now that the mandated agents do.
+/// Every row passes, now that the mandated agents do, and every node reports.
 pub(super) fn moves(world: &World, fleet: &Fleet) -> Result<()> {
     let native = fleet.native.as_str();
     let service = json!([{
@@ -207,4 +207,11 @@ pub(super) fn moves(world: &World, fleet: &Fleet) -> Result<()> {
         0,
         &service,
     )
+}
+
+/// Nobody knows what runs on a node that is silent, nor whether the mandated agents do.
+pub(super) fn waits(world: &World, fleet: &Fleet) -> Result<()> {
+    let gate = json!([{"workload": "Deployment/payments-api", "status": "GATE"}]);
+    let asked = matrix("Deployment/payments-api", fleet.native.as_str());
+    told(world, &asked, 3, &gate)
 }
