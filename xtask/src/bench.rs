@@ -42,7 +42,7 @@ enum What {
 }
 
 const PEERS_HELP: &str = "\
-Takes six minutes. The peers are Debian's, unpacked into the cache and not installed (100 MB of packages the first
+Takes five minutes. The peers are Debian's, unpacked into the cache and not installed (100 MB of packages the first
 time). The kernel's audit must not be in use: it is switched on for auditd, with a rule for one program, and off again.
 Ctrl-C leaves nothing behind.";
 

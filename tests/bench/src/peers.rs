@@ -70,6 +70,7 @@ pub(crate) fn print(config: Config, args: &Args) -> Result<()> {
     eprintln!("measuring nothing");
     shells(&shell, &native)?;
     let alone = Alone {
+        tier,
         rate: f64::from(SHELLS * times) / shells(&shell, &native)?.as_secs_f64(),
         slower: slower(&mut Nothing, &native, amounts)?,
     };

@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::measure::{Figures, Footprint, Slower};
-use crate::summary::Spread;
+use self::rows::{UNKNOWN, percent, rows};
+use super::measure::{Figures, Slower};
+
+mod rows;
 
 /// What the first column should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +39,8 @@ struct Row {
     cells: Vec<Option<Cell>>,
     /// Why others may be ahead of archtrace here.
     why: &'static str,
+    /// What it should not exceed, and why it may.
+    goal: Option<(f64, &'static str)>,
 }
 
 impl Row {
@@ -51,12 +55,30 @@ impl Row {
             name: name.into(),
             best,
             cells: cells.collect(),
-            why: "nobody has found out why yet",
+            why: UNKNOWN,
+            goal: None,
         }
     }
 
     fn because(self, why: &'static str) -> Self {
         Self { why, ..self }
+    }
+
+    fn at_most(self, goal: f64, why: &'static str) -> Self {
+        Self {
+            goal: Some((goal, why)),
+            ..self
+        }
+    }
+
+    /// What has to be said of it.
+    fn note(&self) -> Option<String> {
+        let own = self.cells.first()?.as_ref()?;
+        match self.goal {
+            _ if self.is_behind() => Some(format!("archtrace is not ahead: {}", self.why)),
+            Some((goal, why)) if own.low > goal => Some(format!("more than the goal: {why}")),
+            _ => None,
+        }
     }
 
     /// Whether another is ahead of the first, beyond what chance may do.
@@ -74,6 +96,8 @@ impl Row {
 /// What there is without any tool.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Alone {
+    /// The tier in which archtrace runs.
+    pub(super) tier: u64,
     /// Execs a second in a storm.
     pub(super) rate: f64,
     /// How much slower execs seem to become by nothing.
@@ -82,7 +106,7 @@ pub(super) struct Alone {
 
 /// In Markdown, with what has to be said of single rows below.
 pub(super) fn table(names: &[&str], figures: &[Option<Figures>], alone: Alone) -> String {
-    let rows = rows(figures, alone.rate);
+    let rows = rows(figures, alone);
     let mut lines = vec![
         std::iter::once("")
             .chain(names.iter().copied())
@@ -93,8 +117,8 @@ pub(super) fn table(names: &[&str], figures: &[Option<Figures>], alone: Alone) -
     let mut notes = Vec::new();
     for row in &rows {
         let mut name = row.name.clone();
-        if row.is_behind() {
-            notes.push(row.why);
+        if let Some(note) = row.note() {
+            notes.push(note);
             let _ = write!(name, " [{}]", notes.len());
         }
         let cells = row.cells.iter().map(|cell| match cell {
@@ -123,120 +147,8 @@ pub(super) fn table(names: &[&str], figures: &[Option<Figures>], alone: Alone) -
         text,
         "\nslower by, with nothing in place of a tool: {quartile}; {median}; {total}\n"
     );
-    for (number, why) in notes.iter().enumerate() {
-        let _ = write!(text, "\n[{}] archtrace is not ahead: {why}\n", number + 1);
-    }
-    text
-}
-
-fn rows(figures: &[Option<Figures>], calm: f64) -> Vec<Row> {
-    let own = figures.first().and_then(Option::as_ref);
-    let own = own.map_or(f64::NAN, |own| own.kernel().median);
-    let execs = figures.iter().flatten().map(|figures| figures.storm.execs);
-    let execs = thousands(execs.max().unwrap_or(0) as f64);
-    let calm = thousands(calm);
-    let least = |name: &str, cell: fn(&Figures) -> Cell| Row::new(name, Best::Least, figures, cell);
-    let most = |name: String, cell: fn(&Figures) -> Cell| Row::new(name, Best::Most, figures, cell);
-    vec![
-        least("kernel time of a native exec", kernel),
-        Row::new(
-            "that is, times archtrace's (goal: 20)",
-            Best::Least,
-            figures,
-            |figures| {
-                let times = figures.kernel().median / own;
-                Cell::exact(times, format!("{times:.1}"))
-            },
-        ),
-        least("exec slower by, lower quartile (goal: 0.5 %)", |figures| {
-            percent(figures.slower.quartile)
-        }),
-        least("exec slower by, median", |figures| {
-            percent(figures.slower.median)
-        }),
-        least("exec slower by, all in a row", |figures| {
-            percent(figures.slower.total)
-        }),
-        least("CPU, idle", |figures| {
-            Cell::exact(figures.idle.cpu, format!("{:.3} %", figures.idle.cpu))
-        })
-        .because(IDLE),
-        least("CPU for an exec of a storm", |figures| {
-            Cell::exact(figures.storm.cpu, format!("{:.2} us", figures.storm.cpu))
-        }),
-        least("memory, idle (of which its own)", |figures| {
-            let Footprint { rss, own, .. } = figures.idle;
-            let Cell { text: own, .. } = megabytes(own);
-            let cell = megabytes(rss);
-            Cell {
-                text: format!("{} ({own})", cell.text),
-                ..cell
-            }
-        })
-        .because(MEMORY),
-        least("memory, in a storm", |figures| megabytes(figures.storm.rss)).because(MEMORY),
-        most(format!("told of {execs} execs of a storm"), |figures| {
-            let told = figures.storm.told as f64;
-            Cell::exact(told, thousands(told))
-        }),
-        most(
-            format!("execs a second in a storm (alone: {calm})"),
-            |figures| {
-                let rate = figures.storm.rate;
-                Cell {
-                    low: rate * (1.0 - ONE_STORM),
-                    high: rate * (1.0 + ONE_STORM),
-                    text: thousands(rate),
-                }
-            },
-        ),
-    ]
-}
-
-/// A single storm says no more than to so much.
-const ONE_STORM: f64 = 0.03;
-
-const IDLE: &str = "who waits for records does nothing until one comes; the agent reads counters and says every few \
-                    seconds that it is alive";
-
-const MEMORY: &str = "who prints lines or writes them to a file keeps nothing; most of the agent's is the file of its \
-                      program, with a client of gRPC and TLS in it, and its own are a fact for each binary and \
-                      cgroup, and names of containers";
-
-fn kernel(figures: &Figures) -> Cell {
-    let Spread { median, low, high } = figures.kernel();
-    let sign = if figures.programs.is_none() { "~ " } else { "" };
-    Cell {
-        low,
-        high,
-        text: format!("{sign}{} ns", thousands(median)),
-    }
-}
-
-fn megabytes(kilobytes: f64) -> Cell {
-    Cell::exact(kilobytes, format!("{:.1} MB", kilobytes / 1024.0))
-}
-
-/// The median in per cent, and where the true one is with a confidence of 95 %.
-fn percent(ratio: Spread) -> Cell {
-    let [median, low, high] =
-        [ratio.median, ratio.low, ratio.high].map(|ratio| 100.0 * (ratio - 1.0));
-    Cell {
-        low,
-        high,
-        text: format!("{median:.2} % ({low:.2} to {high:.2})"),
-    }
-}
-
-fn thousands(value: f64) -> String {
-    let digits = format!("{value:.0}");
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        let left = digits.len() - place;
-        if left % 3 == 0 && !text.is_empty() && text != "-" {
-            text.push(',');
-        }
-        text.push(digit);
+    for (number, note) in notes.iter().enumerate() {
+        let _ = write!(text, "\n[{}] {note}\n", number + 1);
     }
     text
 }
@@ -258,7 +170,7 @@ fn align(lines: &[Vec<String>]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Alone, Best, Cell, Row, percent, table, thousands};
+    use super::{Alone, Best, Cell, Row, table};
     use crate::peers::measure::{Figures, Footprint, Slower, Storm};
     use crate::summary::Spread;
 
@@ -304,6 +216,7 @@ mod tests {
             None,
         ];
         let alone = Alone {
+            tier: 3,
             rate: 2500.0,
             slower: slower(1.0),
         };
@@ -323,18 +236,41 @@ mod tests {
             text.contains(&format!("in place of a tool: {nothing}")),
             "{text}"
         );
-        assert!(line("| memory, idle")[1].ends_with("[1]"));
+        assert!(line("| exec slower by, l")[1].ends_with("[1]"));
+        assert!(
+            text.contains("\n[1] more than the goal: in tier 3"),
+            "{text}"
+        );
+        assert!(line("| memory, idle")[1].ends_with("[2]"));
         assert_eq!(line("| memory, idle")[2], "4.0 MB (2.0 MB)");
-        assert!(line("| memory, in")[1].ends_with("[2]"));
+        assert!(line("| memory, in")[1].ends_with("[3]"));
         assert_eq!(
             line("| told of")[1..4],
             ["told of 1,000 execs of a storm", "1,000", "990"]
         );
         assert!(
-            text.contains("\n[1] archtrace is not ahead: who prints lines"),
+            text.contains("\n[2] archtrace is not ahead: who prints lines"),
             "{text}"
         );
-        assert!(!text.contains("[3]"), "{text}");
+        assert!(!text.contains("[4]"), "{text}");
+    }
+
+    #[test]
+    fn a_goal_that_is_missed_says_why() {
+        let figures = [Some(figures(Some(500.0), 0.0, 0))];
+        let note = |low, goal| {
+            let row = Row::new("", Best::Least, &figures, |_| {
+                Cell::exact(0.0, String::new())
+            });
+            let mut row = row.at_most(goal, "that is why");
+            row.cells[0].as_mut().expect("a cell").low = low;
+            row.note()
+        };
+        assert_eq!(note(0.5, 0.5), None);
+        assert_eq!(
+            note(0.6, 0.5).as_deref(),
+            Some("more than the goal: that is why")
+        );
     }
 
     #[test]
@@ -357,25 +293,5 @@ mod tests {
         let own = chance.cells[0].as_mut().expect("a cell");
         (own.low, own.high) = (0.9, 3.0);
         assert!(!chance.is_behind());
-    }
-
-    #[test]
-    fn numbers_as_people_read_them() {
-        let shown = [
-            (0.0, "0"),
-            (-999.0, "-999"),
-            (-1000.0, "-1,000"),
-            (29_300.4, "29,300"),
-            (1e6, "1,000,000"),
-        ];
-        for (value, expected) in shown {
-            assert_eq!(thousands(value), expected);
-        }
-        let spread = Spread {
-            median: 1.001,
-            low: 0.999,
-            high: 1.0025,
-        };
-        assert_eq!(percent(spread).text, "0.10 % (-0.10 to 0.25)");
     }
 }
