@@ -276,10 +276,11 @@ fn configuration(debian: &str, log: &Path) -> String {
     own
 }
 
-/// Whether a record is that of an exec: each has several, of which one is of the system call.
+/// Whether a record is of an exec: each has several, of which one says which file runs.
 fn tells_of(record: &[u8], exe: &str) -> bool {
-    let record = String::from_utf8_lossy(record);
-    record.starts_with("type=SYSCALL ") && record.split(' ').any(|word| word == exe)
+    String::from_utf8_lossy(record)
+        .split(' ')
+        .any(|word| word == exe)
 }
 
 #[cfg(test)]
