@@ -1,14 +1,22 @@
 //! `cargo xtask bench`: measures what the agent and the collector cost.
 
 use std::process::Command;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 
+use signal_hook::consts::{SIGHUP, SIGINT};
+
 use crate::vm::Arch;
-use crate::{binaries, emulator, paths, progress, setup};
+use crate::{apt, binaries, emulator, paths, progress, setup};
+
+/// The suite that the peers are of.
+const SUITE: &str = "bookworm";
+/// Those that the agent is compared with, and the shell without which bpftrace crashes.
+const PEERS: [&str; 4] = ["auditd", "bpftrace", "dash", "libbpf-tools"];
 
 #[derive(clap::Args)]
-#[command(after_help = "Both take minutes, on a machine that should have nothing else to do.")]
+#[command(after_help = "All take minutes, on a machine that should have nothing else to do.")]
 pub(crate) struct Args {
     #[command(subcommand)]
     what: Option<What>,
@@ -18,6 +26,13 @@ pub(crate) struct Args {
 enum What {
     /// What an exec costs, what the agent uses, how fast it tells (the default; needs root)
     Agent,
+    /// The agent beside execsnoop (bpftrace's and libbpf-tools') and auditd, in one table (needs root)
+    #[command(after_help = PEERS_HELP)]
+    Peers {
+        /// A little of everything, in a minute; the figures mean nothing
+        #[arg(long)]
+        quick: bool,
+    },
     /// What a collector costs and how fast it is, with fleets of several sizes beside it
     Collector {
         /// Options of the measuring program, such as --nodes 100,1000; --help shows them
@@ -26,15 +41,25 @@ enum What {
     },
 }
 
+const PEERS_HELP: &str = "\
+Takes five minutes. The peers are Debian's, unpacked into the cache and not installed (100 MB of packages the first
+time). The kernel's audit must not be in use: it is switched on for auditd, with a rule for one program, and off again.
+Ctrl-C leaves nothing behind.";
+
 pub(crate) fn main(args: &Args) -> Result<()> {
     let Args { what } = args;
     match what {
-        None | Some(What::Agent) => agent(),
+        None | Some(What::Agent) => measure(|bench| {
+            bench.arg("agent");
+            Ok(())
+        }),
+        Some(What::Peers { quick }) => measure(|bench| peers(bench, *quick)),
         Some(What::Collector { options }) => collector(options),
     }
 }
 
-fn agent() -> Result<()> {
+/// Runs `tests/bench` with what `task` adds to its arguments.
+fn measure(task: impl FnOnce(&mut Command) -> Result<()>) -> Result<()> {
     ensure!(
         nix::unistd::geteuid().is_root(),
         "only root may load programs into the kernel; run: sudo -E env \"PATH=$PATH\" cargo xtask bench"
@@ -47,15 +72,33 @@ fn agent() -> Result<()> {
         "build the benchmark",
         binaries::cargo().arg("build").args(package),
     )?;
-    let mut bench = binaries::cargo();
-    bench.args(["run", "--quiet"]).args(package).arg("--");
+    let mut bench = Command::new(paths::target().join("release/archtrace-bench"));
     bench
         .arg("--programs")
         .arg(programs)
         .arg("--emulator")
         .arg(emulator::static_qemu(host)?);
+    task(&mut bench)?;
     let status = bench.status().context("start the benchmark")?;
     ensure!(status.success(), "the benchmark ended with {status}");
+    Ok(())
+}
+
+fn peers(bench: &mut Command, quick: bool) -> Result<()> {
+    ensure!(
+        apt::is_here(),
+        "the peers are Debian's packages, and this machine has no apt"
+    );
+    let host = Arch::host().context("there are no peers for this machine's CPU")?;
+    let root = apt::unpack_all(SUITE, host.as_str(), &PEERS)?;
+    bench.arg("peers").arg("--root").arg(root);
+    if quick {
+        bench.arg("--quick");
+    }
+    // What a terminal sends goes to the benchmark as well: it cleans up, and is waited for.
+    for signal in [SIGINT, SIGHUP] {
+        signal_hook::flag::register(signal, Arc::default()).context("watch for signals")?;
+    }
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use archtrace_harness::world::World;
+use nix::unistd::Pid;
 
 static STARTED: OnceLock<Instant> = OnceLock::new();
 
@@ -23,18 +24,13 @@ pub(crate) fn print(world: &mut World) -> Result<()> {
     let pid = world.agent()?.pid();
     let age = STARTED.get().map_or(Duration::ZERO, Instant::elapsed);
     sleep(SETTLED.saturating_sub(age));
-    let status =
-        fs::read_to_string(format!("/proc/{pid}/status")).context("read the agent's status")?;
     println!("agent {} s after its start", age.max(SETTLED).as_secs());
     for (field, goal) in [
         ("RssAnon", " (goal <= 15360 kB)"),
         ("VmRSS", ""),
         ("Threads", ""),
     ] {
-        let value = status
-            .lines()
-            .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-        println!("  {field:<8} {}{goal}", value.unwrap_or("?").trim());
+        println!("  {field:<8} {}{goal}", status(pid, field)?);
     }
     let before = cpu_seconds(pid)?;
     sleep(IDLE);
@@ -47,11 +43,24 @@ pub(crate) fn print(world: &mut World) -> Result<()> {
     Ok(())
 }
 
+/// A field of `/proc/PID/status` (`proc_pid_status(5)`).
+pub(crate) fn status(pid: Pid, field: &str) -> Result<String> {
+    let path = format!("/proc/{pid}/status");
+    let status = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+    let value = status
+        .lines()
+        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    Ok(value
+        .with_context(|| format!("{path} has no {field}"))?
+        .trim()
+        .to_owned())
+}
+
 /// `sum_exec_runtime` of its threads: the first number of schedstat, in nanoseconds; `stat` only
 /// counts in hundredths of a second.
-fn cpu_seconds(pid: nix::unistd::Pid) -> Result<f64> {
+pub(crate) fn cpu_seconds(pid: Pid) -> Result<f64> {
     let mut ns = 0;
-    for task in fs::read_dir(format!("/proc/{pid}/task")).context("list the agent's threads")? {
+    for task in fs::read_dir(format!("/proc/{pid}/task")).context("list the threads")? {
         let path = task?.path().join("schedstat");
         let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
         ns += text

@@ -22,12 +22,11 @@ pub(crate) fn print(world: &mut World, native: &Path, execs: u32) -> Result<()> 
     println!("kernel time per native exec ({execs} execs, nothing emulated alive)");
     let mut sum = 0.0;
     for (name, now) in after {
-        let before = before.get(&name).copied().unwrap_or_default();
-        let runs = now.runs - before.runs;
+        let Used { ns, runs } = now.since(before.get(&name));
         if runs == 0 {
             continue;
         }
-        let ns = (now.ns - before.ns) as f64;
+        let ns = ns as f64;
         sum += ns / f64::from(execs);
         let goal = if name.starts_with("exec_") { 200 } else { 70 };
         println!(
@@ -45,27 +44,49 @@ pub(crate) fn print(world: &mut World, native: &Path, execs: u32) -> Result<()> 
     Ok(())
 }
 
-#[derive(Clone, Copy, Default)]
-struct Used {
-    ns: u64,
-    runs: u64,
+/// What the kernel accounts of one program.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Used {
+    pub(crate) ns: u64,
+    pub(crate) runs: u64,
+}
+
+impl Used {
+    /// What came since `before`; there is none of a program that is new.
+    pub(crate) fn since(self, before: Option<&Self>) -> Self {
+        let before = before.copied().unwrap_or_default();
+        Self {
+            ns: self.ns - before.ns,
+            runs: self.runs - before.runs,
+        }
+    }
 }
 
 /// The names of the agent's programs start with the hook they serve.
 const HOOKS: [&str; 5] = ["exec_", "header_", "failure_", "fork_", "free_"];
 
 /// Run time in nanoseconds and runs of the agent's programs, by name. The kernel tells the names
-/// of loaded programs, and the times in the fdinfo of whoever holds them (since Linux 5.1).
+/// of loaded programs.
 fn programs(agent: Pid) -> Result<BTreeMap<String, Used>> {
-    let mut names = BTreeMap::new();
+    let used_by_id = used(agent)?;
+    let mut used = BTreeMap::new();
     for program in aya::programs::loaded_programs() {
         let program = program.context("list the loaded programs")?;
-        names.insert(
-            u64::from(program.id()),
-            program.name_as_str().unwrap_or("?").to_owned(),
-        );
+        let name = program.name_as_str().unwrap_or("?");
+        if let Some(value) = used_by_id.get(&program.id())
+            && HOOKS.iter().any(|hook| name.starts_with(hook))
+        {
+            used.insert(name.to_owned(), *value);
+        }
     }
-    let dir = format!("/proc/{agent}/fdinfo");
+    ensure!(!used.is_empty(), "the agent holds no programs");
+    Ok(used)
+}
+
+/// What the kernel accounts of the programs that a process holds, by id: it tells that in the fdinfo of
+/// whoever holds them (since Linux 5.1).
+pub(crate) fn used(holder: Pid) -> Result<BTreeMap<u32, Used>> {
+    let dir = format!("/proc/{holder}/fdinfo");
     let mut used = BTreeMap::new();
     for entry in fs::read_dir(&dir).with_context(|| format!("read {dir}"))? {
         // A descriptor may be closed meanwhile.
@@ -80,23 +101,21 @@ fn programs(agent: Pid) -> Result<BTreeMap<String, Used>> {
         };
         if let (Some(id), Some(ns), Some(runs)) =
             (field("prog_id"), field("run_time_ns"), field("run_cnt"))
-            && let Some(name) = names.get(&id)
-            && HOOKS.iter().any(|hook| name.starts_with(hook))
+            && let Ok(id) = u32::try_from(id)
         {
-            used.insert(name.clone(), Used { ns, runs });
+            used.insert(id, Used { ns, runs });
         }
     }
-    ensure!(!used.is_empty(), "the agent holds no programs");
     Ok(used)
 }
 
 /// Accounting costs something itself, so it is on only while it is needed.
-struct Stats {
+pub(crate) struct Stats {
     before: String,
 }
 
 impl Stats {
-    fn switch_on() -> Result<Self> {
+    pub(crate) fn switch_on() -> Result<Self> {
         let before = fs::read_to_string(SWITCH).with_context(|| format!("read {SWITCH}"))?;
         fs::write(SWITCH, "1").with_context(|| format!("write {SWITCH}"))?;
         Ok(Self { before })

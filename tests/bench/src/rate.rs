@@ -6,38 +6,28 @@ use std::time::Instant;
 use anyhow::Result;
 use archtrace_harness::world::{World, run};
 
-use crate::summary::{percentile, sorted};
+use crate::summary::{Pairs, Spread};
 
 const PAIRS: usize = 7;
 const EXECS: u32 = 3_000;
 
 pub(crate) fn print(world: &mut World, native: &Path) -> Result<()> {
     println!("exec rate, {PAIRS} pairs of {EXECS} execs, with and without the agent in turn");
-    let mut with = Vec::new();
-    let mut without = Vec::new();
+    let mut pairs = Pairs::default();
     for _ in 0..PAIRS {
-        with.push(microseconds(native)?);
+        pairs.with.push(microseconds(native)?);
         world.kill_agent()?;
-        without.push(microseconds(native)?);
+        pairs.without.push(microseconds(native)?);
         world.start_agent()?;
     }
-    let ratios = sorted(
-        with.iter()
-            .zip(&without)
-            .map(|(with, without)| with / without)
-            .collect(),
-    );
-    let (with, without) = (sorted(with), sorted(without));
+    let Spread { median, low, high } = pairs.ratio();
+    for (name, values) in [("with", pairs.with), ("without", pairs.without)] {
+        let median = Spread::of(values).median;
+        println!("  {name:<7} {median:>8.1} us an exec (median)");
+    }
     println!(
-        "  with    {:>8.1} us an exec (median)",
-        percentile(&with, 50)
+        "  ratio   {median:>8.4} (median of the pairs; {low:.4} to {high:.4} in 95 of 100 cases)"
     );
-    println!(
-        "  without {:>8.1} us an exec (median)",
-        percentile(&without, 50)
-    );
-    let (least, median, most) = (ratios[0], percentile(&ratios, 50), ratios[ratios.len() - 1]);
-    println!("  ratio   {median:>8.4} (median of the pairs; {least:.4} to {most:.4})");
     Ok(())
 }
 

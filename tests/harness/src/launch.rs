@@ -40,6 +40,8 @@ pub struct Launch {
     pub root: Option<PathBuf>,
     /// Whether it gets a mount namespace, with a proc file system where its root has the directory.
     pub mounts: bool,
+    /// Directories that the new root has at the same places. They need a mount namespace.
+    pub binds: Vec<PathBuf>,
     /// A rule, with its name, for the registry of a new user namespace (Linux 6.7).
     pub private_rule: Option<String>,
     /// A descriptor is executed instead of a path.
@@ -116,7 +118,8 @@ fn prepare(launch: &Launch) -> Result<()> {
         mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
             .context("keep mounts out of other namespaces")?;
         if let Some(root) = &launch.root {
-            return enter(root).with_context(|| format!("make {} the root", root.display()));
+            return enter(root, &launch.binds)
+                .with_context(|| format!("make {} the root", root.display()));
         }
     }
     if let Some(root) = &launch.root {
@@ -127,14 +130,21 @@ fn prepare(launch: &Launch) -> Result<()> {
 }
 
 /// Makes `root` the root of this mount namespace, as runc does where `pivot_root(2)` cannot be had (an
-/// initramfs), and mounts a proc file system where it has the directory.
-fn enter(root: &Path) -> Result<()> {
+/// initramfs), and mounts `binds` and a proc file system where it has the directory.
+fn enter(root: &Path, binds: &[PathBuf]) -> Result<()> {
     let none = None::<&str>;
     mount(Some(root), root, none, MsFlags::MS_BIND, none)?;
     let proc = root.join("proc");
     if proc.is_dir() {
         let kind = Some("proc");
         mount(kind, &proc, kind, MsFlags::empty(), none)?;
+    }
+    for dir in binds {
+        let place = root.join(dir.strip_prefix("/")?);
+        fs::create_dir_all(&place).with_context(|| format!("create {}", place.display()))?;
+        let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
+        mount(Some(dir), &place, none, flags, none)
+            .with_context(|| format!("bind {}", dir.display()))?;
     }
     std::env::set_current_dir(root)?;
     mount(Some("."), "/", none, MsFlags::MS_MOVE, none)?;
