@@ -37,6 +37,27 @@ pub struct NodeInfo {
     pub lockdown: String,
 }
 
+impl NodeInfo {
+    /// A node of which nothing else is known.
+    #[must_use]
+    pub fn named(name: String, arch: Arch) -> Self {
+        Self {
+            name,
+            uid: String::new(),
+            arch,
+            kernel_release: String::new(),
+            cpu_model: String::new(),
+            page_size: 0,
+            boot_id: String::new(),
+            agent_version: String::new(),
+            cpu_generation: String::new(),
+            cpu_features: Vec::new(),
+            runs_32bit: None,
+            lockdown: String::new(),
+        }
+    }
+}
+
 /// Which hooks run, and why others do not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Preflight {

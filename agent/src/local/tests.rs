@@ -76,18 +76,9 @@ fn about() -> About {
     About {
         cluster: "c".to_owned(),
         node: NodeInfo {
-            name: "n1".to_owned(),
-            uid: String::new(),
-            arch: Arch::Amd64,
             kernel_release: "6.1.0".to_owned(),
-            cpu_model: String::new(),
             page_size: 4096,
-            boot_id: String::new(),
-            agent_version: String::new(),
-            cpu_generation: String::new(),
-            cpu_features: Vec::new(),
-            runs_32bit: None,
-            lockdown: String::new(),
+            ..NodeInfo::named("n1".to_owned(), Arch::Amd64)
         },
         attached_at: at(0),
     }

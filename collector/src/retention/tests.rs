@@ -42,18 +42,8 @@ async fn heard(store: &SqliteStore, name: &str, heard: SystemTime) -> NodeId {
     let hello = Hello {
         cluster: "c".to_owned(),
         node: NodeInfo {
-            name: name.to_owned(),
-            uid: String::new(),
-            arch: Arch::Arm64,
-            kernel_release: String::new(),
-            cpu_model: String::new(),
             page_size: 4096,
-            boot_id: String::new(),
-            agent_version: String::new(),
-            cpu_generation: String::new(),
-            cpu_features: Vec::new(),
-            runs_32bit: None,
-            lockdown: String::new(),
+            ..NodeInfo::named(name.to_owned(), Arch::Arm64)
         },
         epoch: 1,
         attached_at: heard,

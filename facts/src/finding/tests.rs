@@ -183,18 +183,9 @@ fn an_illegal_instruction_is_one_unless_somebody_sent_the_signal() {
 #[test]
 fn nodes_are_findings_by_what_they_can_and_cannot() {
     let info = NodeInfo {
-        name: "node".to_owned(),
-        uid: String::new(),
-        arch: Arch::Arm64,
         kernel_release: "6.1".to_owned(),
-        cpu_model: String::new(),
         page_size: 4096,
-        boot_id: String::new(),
-        agent_version: String::new(),
-        cpu_generation: String::new(),
-        cpu_features: Vec::new(),
-        runs_32bit: None,
-        lockdown: String::new(),
+        ..NodeInfo::named("node".to_owned(), Arch::Arm64)
     };
     let handler = |arch, enabled| Handler {
         name: "x".to_owned(),

@@ -84,18 +84,8 @@ fn node(preflight: Preflight) -> NodeStatus {
     NodeStatus {
         cluster: "c".to_owned(),
         info: NodeInfo {
-            name: "n1".to_owned(),
-            uid: String::new(),
-            arch: Arm64,
-            kernel_release: String::new(),
-            cpu_model: String::new(),
             page_size: 4096,
-            boot_id: String::new(),
-            agent_version: String::new(),
-            cpu_generation: String::new(),
-            cpu_features: Vec::new(),
-            runs_32bit: None,
-            lockdown: String::new(),
+            ..NodeInfo::named("n1".to_owned(), Arm64)
         },
         state: NodeState::Reporting,
         last_heard: None,

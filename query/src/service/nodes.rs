@@ -100,20 +100,7 @@ pub(super) async fn list<S: Read>(
 fn unknown_node(node: ExpectedNode) -> NodeStatus {
     NodeStatus {
         cluster: node.cluster.unwrap_or_default(),
-        info: NodeInfo {
-            name: node.name,
-            uid: String::new(),
-            arch: Arch::Unknown,
-            kernel_release: String::new(),
-            cpu_model: String::new(),
-            page_size: 0,
-            boot_id: String::new(),
-            agent_version: String::new(),
-            cpu_generation: String::new(),
-            cpu_features: Vec::new(),
-            runs_32bit: None,
-            lockdown: String::new(),
-        },
+        info: NodeInfo::named(node.name, Arch::Unknown),
         state: NodeState::Unknown,
         last_heard: None,
         attached_at: None,

@@ -153,18 +153,8 @@ impl Memory {
         let status = NodeStatus {
             cluster: head.cluster,
             info: NodeInfo {
-                name: head.name,
-                uid: String::new(),
-                arch: head.arch,
-                kernel_release: String::new(),
-                cpu_model: String::new(),
                 page_size: 4096,
-                boot_id: String::new(),
-                agent_version: String::new(),
-                cpu_generation: String::new(),
-                cpu_features: Vec::new(),
-                runs_32bit: None,
-                lockdown: String::new(),
+                ..NodeInfo::named(head.name, head.arch)
             },
             state: NodeState::Reporting,
             last_heard: Some(head.last_heard),

@@ -294,18 +294,9 @@ pub(crate) fn identity() -> Identity {
     Identity {
         cluster: "c".to_owned(),
         node: NodeInfo {
-            name: "n".to_owned(),
-            uid: String::new(),
-            arch: Arch::Amd64,
-            kernel_release: String::new(),
-            cpu_model: String::new(),
             page_size: 4096,
-            boot_id: String::new(),
             agent_version: "test".to_owned(),
-            cpu_generation: String::new(),
-            cpu_features: Vec::new(),
-            runs_32bit: None,
-            lockdown: String::new(),
+            ..NodeInfo::named("n".to_owned(), Arch::Amd64)
         },
         epoch: 5,
         attached_at: now(),

@@ -13,18 +13,10 @@ fn node(outbox: &Outbox<u32>, max_series: usize) -> Node<u32> {
     let identity = Identity {
         cluster: "test".to_owned(),
         node: NodeInfo {
-            name: "n1".to_owned(),
-            uid: String::new(),
-            arch: Arch::Arm64,
             kernel_release: "6.12.0".to_owned(),
-            cpu_model: String::new(),
             page_size: 4096,
-            boot_id: String::new(),
             agent_version: "0.1.0".to_owned(),
-            cpu_generation: String::new(),
-            cpu_features: Vec::new(),
-            runs_32bit: None,
-            lockdown: String::new(),
+            ..NodeInfo::named("n1".to_owned(), Arch::Arm64)
         },
         epoch: 1,
         attached_at: at(0),

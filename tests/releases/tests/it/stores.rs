@@ -93,18 +93,8 @@ async fn go_on(store: &impl Store, agents: Vec<Agent>) {
         let hello = Hello {
             cluster: agent.cluster,
             node: NodeInfo {
-                name: agent.node.clone(),
-                uid: String::new(),
-                arch: Arch::Arm64,
-                kernel_release: String::new(),
-                cpu_model: String::new(),
                 page_size: 4096,
-                boot_id: String::new(),
-                agent_version: String::new(),
-                cpu_generation: String::new(),
-                cpu_features: Vec::new(),
-                runs_32bit: None,
-                lockdown: String::new(),
+                ..NodeInfo::named(agent.node.clone(), Arch::Arm64)
             },
             epoch: agent.epoch.cast_unsigned(),
             attached_at: SystemTime::now(),
