@@ -208,12 +208,8 @@ impl<S> Shared<S> {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn coverage_of(&self, heads: &[Head]) -> Coverage {
-        self.coverage_within(heads, &[])
-    }
-
     /// Of these clusters; of all if there are none.
-    fn coverage_within(&self, heads: &[Head], clusters: &[String]) -> Coverage {
+    fn coverage_of(&self, heads: &[Head], clusters: &[String]) -> Coverage {
         let since = alive_since(self.heartbeat_interval);
         let heard = heads.iter().map(|head| {
             (
@@ -223,12 +219,7 @@ impl<S> Shared<S> {
             )
         });
         let heard: Vec<_> = heard.collect();
-        let expected = self.expected.nodes();
-        if clusters.is_empty() {
-            Coverage::of(&heard, &expected)
-        } else {
-            Coverage::of_clusters(&heard, &expected, clusters)
-        }
+        Coverage::of(&heard, &self.expected.nodes(), clusters)
     }
 }
 
@@ -340,7 +331,7 @@ impl<S: Read> Live<S> {
             return Ok(Arc::clone(coverage));
         }
         let heads = self.shared.store.heads().await.map_err(unavailable)?;
-        Ok(Arc::new(self.shared.coverage_of(&heads)))
+        Ok(Arc::new(self.shared.coverage_of(&heads, &[])))
     }
 
     /// The same as a part of an answer.
@@ -358,9 +349,7 @@ impl<S: Read> Live<S> {
             return self.coverage().await;
         }
         let heads = self.shared.store.heads().await.map_err(unavailable)?;
-        Ok(Some(
-            (&self.shared.coverage_within(&heads, clusters)).into(),
-        ))
+        Ok(Some((&self.shared.coverage_of(&heads, clusters)).into()))
     }
 
     /// Nodes that should report and never did, in order.

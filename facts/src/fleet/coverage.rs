@@ -139,41 +139,23 @@ impl Coverage {
     /// How many names are told of each kind: answers stay short where a whole zone is silent.
     pub const NAMES: usize = 100;
 
-    /// What is to be said, if these nodes (cluster, name, and whether they report now) were ever heard.
+    /// What is to be said, if these nodes (cluster, name, and whether they report now) were ever heard: of these
+    /// `clusters`, of all if there are none. A node that should report, and whose cluster the list does not say, may be
+    /// of any.
     #[must_use]
-    pub fn of(heard: &[(&str, &str, bool)], expected: &ExpectedNodes) -> Self {
-        Self::of_those(heard, expected, |_| true)
-    }
-
-    /// The same of these clusters only. A node that should report, and whose cluster the list does not say, may be of
-    /// any.
-    #[must_use]
-    pub fn of_clusters(
-        heard: &[(&str, &str, bool)],
-        expected: &ExpectedNodes,
-        clusters: &[String],
-    ) -> Self {
-        Self::of_those(heard, expected, |cluster| {
-            clusters.iter().any(|wanted| wanted == cluster)
-        })
-    }
-
-    fn of_those(
-        heard: &[(&str, &str, bool)],
-        expected: &ExpectedNodes,
-        wanted: impl Fn(&str) -> bool,
-    ) -> Self {
-        let clusters = expected.clusters();
+    pub fn of(heard: &[(&str, &str, bool)], expected: &ExpectedNodes, clusters: &[String]) -> Self {
+        let wanted = |cluster: &str| clusters.is_empty() || clusters.iter().any(|it| it == cluster);
+        let spoken_for = expected.clusters();
         let those = heard.iter().filter(|(cluster, ..)| wanted(cluster));
         let (reporting, silent): (Vec<&_>, Vec<&_>) = those.partition(|(_, _, reports)| *reports);
         let stale = silent
             .into_iter()
-            .filter(|(cluster, name, _)| expected.expects(&clusters, cluster, name));
+            .filter(|(cluster, name, _)| expected.expects(&spoken_for, cluster, name));
         let stale: Vec<_> = stale.map(|(_, name, _)| *name).collect();
         let unheard = expected.unheard(heard.iter().map(|(cluster, name, _)| (*cluster, *name)));
         let unknown = unheard
             .iter()
-            .filter(|node| node.cluster.as_deref().is_none_or(&wanted));
+            .filter(|node| node.cluster.as_deref().is_none_or(wanted));
         let unknown: Vec<_> = unknown.map(|node| node.name.as_str()).collect();
         let count = |nodes: usize| u64::try_from(nodes).unwrap_or(u64::MAX);
         Self {
@@ -208,12 +190,8 @@ mod tests {
     ];
 
     fn check(list: Option<&[&str]>, stale: &[&str], unknown: &[&str]) {
-        let expected = ExpectedNodes {
-            source: "file".to_owned(),
-            nodes: list.map(|list| list.iter().map(node).collect()),
-            machines: BTreeMap::new(),
-        };
-        let told = Coverage::of(HEARD, &expected);
+        let expected = listed("file", list);
+        let told = Coverage::of(HEARD, &expected, &[]);
         assert_eq!(told.reporting, 1);
         assert_eq!(
             (told.stale, told.unknown),
@@ -224,6 +202,14 @@ mod tests {
             (&own(stale)[..], &own(unknown)[..]),
             "{list:?}"
         );
+    }
+
+    fn listed(source: &str, list: Option<&[&str]>) -> ExpectedNodes {
+        ExpectedNodes {
+            source: source.to_owned(),
+            nodes: list.map(|list| list.iter().map(node).collect()),
+            machines: BTreeMap::new(),
+        }
     }
 
     fn node(text: &&str) -> ExpectedNode {
@@ -255,12 +241,8 @@ mod tests {
     #[test]
     fn of_a_cluster_is_told_what_may_be_of_it() {
         let check = |list: Option<&[&str]>, cluster: &str, stale: &[&str], unknown: &[&str]| {
-            let expected = ExpectedNodes {
-                source: "file".to_owned(),
-                nodes: list.map(|list| list.iter().map(node).collect()),
-                machines: BTreeMap::new(),
-            };
-            let told = Coverage::of_clusters(HEARD, &expected, &[cluster.to_owned()]);
+            let expected = listed("file", list);
+            let told = Coverage::of(HEARD, &expected, &[cluster.to_owned()]);
             let should = (u64::from(cluster == "a"), own(stale), own(unknown));
             let is = (told.reporting, told.stale_nodes, told.unknown_nodes);
             assert_eq!(is, should, "{list:?} {cluster}");
@@ -281,11 +263,7 @@ mod tests {
     #[test]
     fn who_is_on_no_list_may_be_forgotten() {
         let check = |source: &str, list: Option<&[&str]>, unlisted: [bool; 2]| {
-            let expected = ExpectedNodes {
-                source: source.to_owned(),
-                nodes: list.map(|list| list.iter().map(node).collect()),
-                machines: BTreeMap::new(),
-            };
+            let expected = listed(source, list);
             let is_unlisted = expected.unlisted();
             let told = [is_unlisted("a", "n1"), is_unlisted("b", "n2")];
             assert_eq!(told, unlisted, "{source} {list:?}");
@@ -306,7 +284,7 @@ mod tests {
             .iter()
             .map(|name| ("", name.as_str(), false))
             .collect();
-        let told = Coverage::of(&heard, &ExpectedNodes::seen());
+        let told = Coverage::of(&heard, &ExpectedNodes::seen(), &[]);
         assert_eq!((told.stale, told.stale_nodes.len()), (300, Coverage::NAMES));
         assert_eq!(told.stale_nodes[0], "n000");
         assert_eq!(told.source, "seen");

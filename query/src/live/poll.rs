@@ -82,7 +82,7 @@ async fn pass<S: Read>(shared: &Shared<S>, looked: SystemTime) -> Result<(), Sto
     ledger::prepare(shared, &heads).await?;
     read_facts(shared, &heads, &versions, looked).await?;
     read_events(shared, &heads, &versions).await?;
-    let coverage = shared.coverage_of(&heads);
+    let coverage = shared.coverage_of(&heads, &[]);
     shared.state.send_modify(|state| {
         let coverage = match state {
             State::Current {

@@ -119,12 +119,12 @@ fn nodes(table: &Table, expected: &ExpectedNodes) -> BTreeMap<(Arch, &'static st
     for (arch, heard) in &by_arch {
         let Coverage {
             reporting, stale, ..
-        } = Coverage::of(heard, expected);
+        } = Coverage::of(heard, expected, &[]);
         counts.insert((*arch, NodeState::Reporting.as_str()), reporting);
         counts.insert((*arch, NodeState::Stale.as_str()), stale);
     }
     let all: Vec<_> = by_arch.into_values().flatten().collect();
-    let Coverage { unknown, .. } = Coverage::of(&all, expected);
+    let Coverage { unknown, .. } = Coverage::of(&all, expected, &[]);
     counts.insert((Arch::Unknown, NodeState::Unknown.as_str()), unknown);
     counts
 }
