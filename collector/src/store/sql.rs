@@ -33,3 +33,6 @@ pub(super) type Failure = Box<dyn Error + Send + Sync>;
 
 /// Of a schema that a newer program made, and that works with this one.
 pub(super) const TAKEN_AS_IT_IS: &str = "a newer version brought the store further, in a way that works with this one: it is left as it is";
+
+/// A day, in nanoseconds.
+pub(super) const DAY: i64 = 24 * 3600 * 1_000_000_000;

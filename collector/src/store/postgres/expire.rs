@@ -15,16 +15,13 @@ use super::forget;
 use super::pool::{Change, Outcome, Param, Transaction};
 use super::writes::{Writes, values};
 use crate::store::Keep;
-use crate::store::sql::{Failure, from_random, from_time, to_time};
+use crate::store::sql::{DAY, Failure, from_random, from_time, to_time};
 
 /// Rows per chunk. Their nodes stay locked for as long, so that writers wait for well below a second.
 const CHUNK: i64 = 2000;
 
 /// Nodes per chunk, each with all of its facts.
 const NODES: i64 = 100;
-
-/// CPU time of emulation goes a whole day at a time.
-const DAY: i64 = 24 * 3600 * 1_000_000_000;
 
 /// [`crate::store::Store::expire`]: one chunk of the first thing there is to do; how many rows that were.
 #[derive(Debug)]
@@ -75,6 +72,7 @@ impl Change for Expire {
             rows = expire_standings(tx, history).await?;
         }
         if rows == 0 {
+            // CPU time of emulation goes a whole day at a time.
             rows = forget::remove(tx, both.saturating_sub(DAY), NODES).await?;
         }
         Ok(Outcome::Keep(rows as u64))

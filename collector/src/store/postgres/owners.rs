@@ -10,7 +10,7 @@ use tokio_postgres::Row;
 
 use super::pool::{Change, Outcome, Transaction};
 use super::writes::{Writes, values};
-use crate::store::sql::Failure;
+use crate::store::sql::{DAY, Failure};
 use crate::store::{NamedPod, NodeId};
 
 /// A short name of a cgroup, for an index.
@@ -25,10 +25,6 @@ pub(super) struct Owners {
     /// Rows whose facts change with them.
     pub(super) changed: Vec<i64>,
 }
-
-/// An owner's `last_used` says which nobody needs: once a day is enough, and spares a snapshot that says
-/// nothing new one write for each.
-const DAY: i64 = 24 * 3600 * 1_000_000_000;
 
 /// Compares what is told, and which cgroups are named, with what is stored.
 pub(super) async fn look<'a>(
@@ -67,6 +63,8 @@ pub(super) async fn look<'a>(
         if changed {
             owners.changed.push(row.try_get(0)?);
         }
+        // It says which nobody needs: once a day is enough, and spares a snapshot that says nothing new one write for
+        // each.
         if changed || last_used < now.saturating_sub(DAY) {
             owners.new.insert(cgroup.to_owned(), identity);
         }

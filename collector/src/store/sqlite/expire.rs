@@ -13,15 +13,13 @@ use super::values::{from_random, from_time, to_time};
 use super::writer::Failure;
 use super::{cost, forget};
 use crate::store::Keep;
+use crate::store::sql::DAY;
 
 /// Rows per chunk: some 50 ms, for which those who write wait.
 const CHUNK: i64 = 5000;
 
 /// Nodes per chunk, each with all of its facts.
 const NODES: i64 = 100;
-
-/// CPU time of emulation goes a whole day at a time.
-const DAY: i64 = 24 * 3600 * 1_000_000_000;
 
 /// What takes one look into other tables for each row.
 const LOOKS: i64 = 1000;
@@ -45,6 +43,7 @@ pub(super) fn expire(db: &Connection, keep: Keep, now: SystemTime) -> Result<u64
         &|| expire_owners(db, both, now),
         &|| expire_images(db, both, now),
         &|| expire_standings(db, history),
+        // CPU time of emulation goes a whole day at a time.
         &|| forget::remove(db, both.saturating_sub(DAY), NODES),
     ];
     for step in steps {

@@ -16,6 +16,7 @@ use super::nodes::{self, Change};
 use super::select::Conditions;
 use super::values::{from_count, from_time, to_count, to_time};
 use super::writer::Failure;
+use crate::store::sql::DAY;
 use crate::store::{NamedPod, NodeId};
 use archtrace_query::read::{ImageCursor, ImageQuery};
 
@@ -186,7 +187,6 @@ fn update(
 /// Notes that an owner was told of: once a day is enough to see which nobody needs, and spares a
 /// snapshot that says nothing new one write for each.
 fn touch(db: &Connection, row: i64, now: i64) -> rusqlite::Result<()> {
-    const DAY: i64 = 24 * 3600 * 1_000_000_000;
     db.prepare_cached("UPDATE owner SET last_used = ?1 WHERE id = ?2 AND last_used < ?3")?
         .execute([now, row, now.saturating_sub(DAY)])?;
     Ok(())
