@@ -121,11 +121,6 @@ impl Fleet {
         self.agents.iter_mut().for_each(Agent::renew);
     }
 
-    /// Nobody reports any more.
-    pub fn disconnect(&mut self) {
-        self.agents.iter_mut().for_each(Agent::cut);
-    }
-
     /// Lets things happen for as long as `until` takes.
     ///
     /// # Errors
