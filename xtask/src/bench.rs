@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: measures what the agent and the collector cost.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use signal_hook::consts::{SIGHUP, SIGINT};
 
-use crate::vm::Arch;
+use crate::vm::{self, Arch, Version};
 use crate::{apt, binaries, emulator, paths, progress, setup};
 
 /// The suite that the peers are of.
@@ -32,6 +33,13 @@ enum What {
         /// A little of everything, in a minute; the figures mean nothing
         #[arg(long)]
         quick: bool,
+        /// In a virtual machine with this kernel, which counts instructions instead of time: tells of hooks that
+        /// this machine may not have, and says the same every time
+        #[arg(long, value_enum)]
+        kernel: Option<Version>,
+        /// Architecture of that machine [default: this machine's]
+        #[arg(long, value_enum, requires = "kernel")]
+        arch: Option<Arch>,
     },
     /// What a collector costs and how fast it is, with fleets of several sizes beside it
     Collector {
@@ -44,7 +52,15 @@ enum What {
 const PEERS_HELP: &str = "\
 Takes five minutes. The peers are Debian's, unpacked into the cache and not installed (100 MB of packages the first
 time). The kernel's audit must not be in use: it is switched on for auditd, with a rule for one program, and off again.
-Ctrl-C leaves nothing behind.";
+Ctrl-C leaves nothing behind.
+
+With --kernel nothing of this happens to this machine: all of it runs in a virtual one, for some ten minutes. There a
+nanosecond is an instruction: what caches, memory and the CPU's pipelines make of them is not in the figures.
+
+Examples:
+  sudo -E env \"PATH=$PATH\" cargo xtask bench peers
+  cargo xtask bench peers --kernel 6.1                 tier 1, as AL2023 has it
+  cargo xtask bench peers --kernel 6.1 --arch arm64    tier 2, on Graviton's architecture";
 
 pub(crate) fn main(args: &Args) -> Result<()> {
     let Args { what } = args;
@@ -53,7 +69,21 @@ pub(crate) fn main(args: &Args) -> Result<()> {
             bench.arg("agent");
             Ok(())
         }),
-        Some(What::Peers { quick }) => measure(|bench| peers(bench, *quick)),
+        Some(What::Peers {
+            quick,
+            kernel: None,
+            ..
+        }) => measure(|bench| peers(bench, *quick)),
+        Some(What::Peers {
+            quick,
+            kernel: Some(kernel),
+            arch,
+        }) => {
+            let arch = arch
+                .or(Arch::host())
+                .context("say which one: --arch amd64 or --arch arm64")?;
+            vm::bench_peers(*kernel, arch, *quick, unpacked)
+        }
         Some(What::Collector { options }) => collector(options),
     }
 }
@@ -84,14 +114,18 @@ fn measure(task: impl FnOnce(&mut Command) -> Result<()>) -> Result<()> {
     Ok(())
 }
 
-fn peers(bench: &mut Command, quick: bool) -> Result<()> {
+/// The peers, in the cache.
+fn unpacked(arch: Arch) -> Result<PathBuf> {
     ensure!(
         apt::is_here(),
         "the peers are Debian's packages, and this machine has no apt"
     );
+    apt::unpack_all(SUITE, arch.as_str(), &PEERS)
+}
+
+fn peers(bench: &mut Command, quick: bool) -> Result<()> {
     let host = Arch::host().context("there are no peers for this machine's CPU")?;
-    let root = apt::unpack_all(SUITE, host.as_str(), &PEERS)?;
-    bench.arg("peers").arg("--root").arg(root);
+    bench.arg("peers").arg("--root").arg(unpacked(host)?);
     if quick {
         bench.arg("--quick");
     }

@@ -24,11 +24,11 @@ pub(crate) fn build() -> Result<PathBuf> {
 }
 
 /// Static programs for `arch` that need nothing but a kernel, the virtual machines' init among
-/// them. Returns their directory.
+/// them, and those of `further` packages. Returns their directory.
 ///
 /// # Errors
 /// If a compiler is missing or the build fails.
-pub(crate) fn build_static(arch: Arch) -> Result<PathBuf> {
+pub(crate) fn build_static(arch: Arch, further: &[&str]) -> Result<PathBuf> {
     let title = format!("build static programs for {}", arch.as_str());
     let environment = toolchain::static_build(arch)?;
     let packages = [
@@ -48,7 +48,8 @@ pub(crate) fn build_static(arch: Arch) -> Result<PathBuf> {
         "--target",
         arch.target(),
     ]);
-    cargo.args(packages.iter().flat_map(|package| ["--package", package]));
+    let packages = packages.iter().chain(further);
+    cargo.args(packages.flat_map(|package| ["--package", package]));
     cargo.envs(environment);
     progress::command(&title, &mut cargo)?;
     Ok(paths::target().join(arch.target()).join(PROFILE))

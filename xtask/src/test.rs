@@ -193,7 +193,7 @@ fn host(columns: &mut Vec<(String, Column)>) -> Result<()> {
         bail!("there are no test programs for this machine's CPU")
     };
     // The programs of the virtual machines: one build less.
-    let programs = binaries::build_static(arch)?;
+    let programs = binaries::build_static(arch, &[])?;
     let mut command = cargo();
     command.args([
         "test",

@@ -1,5 +1,6 @@
 //! `cargo xtask vm`: boots real kernels under emulation and runs the test cases there.
 
+mod bench;
 mod boot;
 mod deploy;
 mod disk;
@@ -12,6 +13,8 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
+pub(crate) use bench::peers as bench_peers;
+use boot::Boot;
 pub(crate) use disk::disk;
 pub(crate) use machine::{Arch, Machine, Version, matrix};
 
@@ -171,12 +174,12 @@ pub(crate) fn run(machines: &[Machine], case: Option<&str>) -> Result<Vec<Report
         if of_arch.is_empty() {
             continue;
         }
-        let programs = binaries::build_static(arch)?;
+        let programs = binaries::build_static(arch, &[])?;
         for machine in of_arch {
             let kernel = machine.kernel()?;
             let deployed = machine.pods.then(|| deploy::files(arch, &programs));
             let deployed = deployed.transpose()?.unwrap_or_default();
-            let image = image::make(*machine, &kernel, &programs, &deployed)?;
+            let image = image::make(*machine, &kernel, &programs, &[], &deployed)?;
             let disk = machine.pods.then(|| disk(arch)).transpose()?;
             pending.push((*machine, kernel, image, disk));
         }
@@ -192,7 +195,15 @@ pub(crate) fn run(machines: &[Machine], case: Option<&str>) -> Result<Vec<Report
                     pending.lock().ok().and_then(|mut list| list.pop())
                 {
                     let start = Instant::now();
-                    let cases = boot::boot(machine, &kernel.image, &image, disk.as_deref(), case);
+                    let boot = Boot {
+                        machine,
+                        kernel: &kernel.image,
+                        image: &image,
+                        disk: disk.as_deref(),
+                        task: "",
+                        counted: false,
+                    };
+                    let cases = boot::cases(boot, case);
                     let report = Report {
                         machine,
                         cases,

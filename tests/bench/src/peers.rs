@@ -33,6 +33,9 @@ pub(crate) struct Args {
     /// A little of everything, to see whether it works; the figures mean nothing
     #[arg(long)]
     quick: bool,
+    /// This is a virtual machine in which each instruction takes a nanosecond
+    #[arg(long)]
+    counted: bool,
 }
 
 const FULL: Amounts = Amounts {
@@ -44,6 +47,15 @@ const FULL: Amounts = Amounts {
     shell_execs: 2500,
 };
 
+/// Where instructions are counted there is no chance that more would even out, and each takes its time.
+const COUNTED: Amounts = Amounts {
+    execs: 1000,
+    pairs: 6,
+    batch: 200,
+    idle: Duration::from_secs(20),
+    shell_execs: 250,
+};
+
 const QUICK: Amounts = Amounts {
     execs: 200,
     pairs: 2,
@@ -53,8 +65,16 @@ const QUICK: Amounts = Amounts {
 };
 
 pub(crate) fn print(config: Config, args: &Args) -> Result<()> {
-    let Args { root, quick } = args;
-    let amounts = if *quick { QUICK } else { FULL };
+    let Args {
+        root,
+        quick,
+        counted,
+    } = args;
+    let amounts = match (quick, counted) {
+        (true, _) => QUICK,
+        (false, true) => COUNTED,
+        (false, false) => FULL,
+    };
     interrupt::watch()?;
     let _tracefs = Mount::ensure("tracefs", Path::new("/sys/kernel/tracing"))?;
     let mut world = crate::world(config)?;
@@ -119,6 +139,9 @@ pub(crate) fn print(config: Config, args: &Args) -> Result<()> {
     );
     let names: Vec<_> = tools.iter().map(|tool| tool.name()).collect();
     println!("{}", place(&root.root, tier)?);
+    if *counted {
+        println!("a nanosecond is an instruction here, whatever it takes on a CPU\n");
+    }
     print!("{}", table::table(&names, &figures, alone));
     Ok(())
 }

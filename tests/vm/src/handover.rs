@@ -1,11 +1,8 @@
 //! From the initramfs to a disk with systemd, which then starts this program again as a service.
 
 use std::ffi::CString;
-use std::path::Path;
-use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
-use archtrace_harness::wait::eventually;
+use anyhow::{Context as _, Result};
 use nix::mount::{MsFlags, mount};
 use nix::unistd::{chroot, execv};
 
@@ -13,8 +10,6 @@ use crate::machine;
 
 /// Where the programs of the initramfs are once systemd runs.
 pub(crate) const PROGRAMS: &str = "/opt/archtrace";
-
-const DISK: &str = "/dev/vda";
 
 /// systemd's place in Debian.
 const INIT: &str = "/lib/systemd/systemd";
@@ -26,14 +21,8 @@ const INIT: &str = "/lib/systemd/systemd";
 pub(crate) fn to_systemd() -> Result<()> {
     machine::attach("devtmpfs", "/dev")?;
     machine::load_modules()?;
-    // The driver finds it when it has the time.
-    eventually(Duration::from_secs(30), || {
-        ensure!(Path::new(DISK).exists(), "there is no {DISK}");
-        Ok(())
-    })?;
+    machine::mount_disk("/root")?;
     let none = None::<&str>;
-    mount(Some(DISK), "/root", Some("ext4"), MsFlags::MS_NOATIME, none)
-        .with_context(|| format!("mount {DISK}"))?;
     let programs = format!("/root{PROGRAMS}");
     mount(
         Some("/bin"),

@@ -3,8 +3,11 @@
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
+use archtrace_harness::wait::eventually;
 use nix::errno::Errno;
 use nix::kmod::{ModuleInitFlags, finit_module};
 use nix::mount::{MsFlags, mount};
@@ -42,6 +45,23 @@ pub(crate) fn prepare() -> Result<()> {
 pub(crate) fn attach(kind: &str, path: &str) -> Result<()> {
     mount(Some(kind), path, Some(kind), MsFlags::empty(), None::<&str>)
         .with_context(|| format!("mount {kind} at {path}"))
+}
+
+const DISK: &str = "/dev/vda";
+
+/// Mounts the disk, whose driver is among the modules.
+///
+/// # Errors
+/// If it does not show up, or the kernel refuses it.
+pub(crate) fn mount_disk(path: &str) -> Result<()> {
+    // The driver finds it when it has the time.
+    eventually(Duration::from_secs(30), || {
+        ensure!(Path::new(DISK).exists(), "there is no {DISK}");
+        Ok(())
+    })?;
+    let flags = MsFlags::MS_NOATIME;
+    mount(Some(DISK), path, Some("ext4"), flags, None::<&str>)
+        .with_context(|| format!("mount {DISK} at {path}"))
 }
 
 /// What the kernel's command line has for `name`, if it is there: empty where it has no value.

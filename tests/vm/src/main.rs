@@ -1,9 +1,12 @@
 //! PID 1 of a virtual machine: prepares it, runs the cases, powers it off.
 //!
+//! Where a benchmark is wanted, it runs that instead of the cases.
+//!
 //! Where pods are to run, it hands over to systemd, which starts it again as a service, and it runs
 //! the cases of pods. Prints a line for each case (see `archtrace_harness::cases::run`), further lines
 //! that start with `    | ` where something failed, and `end passed=N failed=N tier=N` once all have run.
 
+mod bench;
 mod handover;
 mod loopback;
 mod machine;
@@ -46,6 +49,10 @@ fn init() -> Result<()> {
         return handover::to_systemd();
     }
     machine::prepare()?;
+    if let Some(amount) = machine::option(bench::OPTION)? {
+        bench::run(&amount);
+        return Ok(());
+    }
     run(Path::new("/bin"), cases::ALL, None)
 }
 

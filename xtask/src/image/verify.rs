@@ -32,7 +32,7 @@ pub(crate) fn check() -> Result<()> {
     let host = Arch::host().context("no programs for this machine's CPU")?;
     let mut programs = BTreeMap::new();
     for arch in ARCHES {
-        programs.insert(arch.as_str(), binaries::build_static(arch)?);
+        programs.insert(arch.as_str(), binaries::build_static(arch, &[])?);
     }
     let work = tempfile::Builder::new()
         .prefix("archtrace-images-")

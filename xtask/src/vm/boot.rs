@@ -26,21 +26,56 @@ const LINES: usize = 64;
 const PODS: &str = " archtrace.pods systemd.unit=archtrace.target systemd.show_status=0 \
                     systemd.unified_cgroup_hierarchy=1 apparmor=0 audit=0";
 
-/// Boots `machine` and returns what the cases showed.
+/// A machine, and what it is booted with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Boot<'a> {
+    pub(super) machine: Machine,
+    pub(super) kernel: &'a Path,
+    /// The initramfs.
+    pub(super) image: &'a Path,
+    /// The machine sees a copy-on-write view of it.
+    pub(super) disk: Option<&'a Path>,
+    /// What the init is told on the kernel's command line.
+    pub(super) task: &'a str,
+    /// Whether each instruction takes a nanosecond of the machine's time, whatever it takes here. Two
+    /// runs then take the same time, and one CPU is all there is.
+    pub(super) counted: bool,
+}
+
+/// Runs the cases whose name contains `case`, and returns what they showed.
 ///
 /// # Errors
-/// If QEMU cannot be started, or the machine ends or hangs before it has run all cases.
-pub(super) fn boot(
-    machine: Machine,
-    kernel: &Path,
-    image: &Path,
-    disk: Option<&Path>,
-    case: Option<&str>,
-) -> Result<Cases> {
-    let name = machine.name();
-    let log = paths::logs().join(format!("vm-{}.log", name.replace(' ', "-")));
+/// See [`run`].
+pub(super) fn cases(boot: Boot<'_>, case: Option<&str>) -> Result<Cases> {
+    let name = boot.machine.name();
+    let task = case.map(|case| format!("archtrace.case={case}"));
+    let boot = Boot {
+        task: task.as_deref().unwrap_or_default(),
+        ..boot
+    };
+    let mut cases = Cases::default();
+    run(boot, |line| {
+        // Firmware and kernel may have left a partial line before ours.
+        let at = line.find("case ").or_else(|| line.find("    | "));
+        if let Some(at) = at {
+            eprintln!("[{name}] {}", &line[at..]);
+        }
+        cases.hear(&line[at.unwrap_or(0)..])
+    })?;
+    Ok(cases)
+}
+
+/// Boots a machine and has `hear` take in the lines of its console, until it is off. The initramfs is
+/// removed where it did all that it was booted for.
+///
+/// # Errors
+/// If QEMU cannot be started, or the machine ends or hangs before `hear` has said of a line that it was
+/// the last one.
+pub(super) fn run(boot: Boot<'_>, mut hear: impl FnMut(&str) -> bool) -> Result<()> {
+    let Boot { machine, image, .. } = boot;
+    let log = paths::logs().join(format!("vm-{}.log", machine.name().replace(' ', "-")));
     let mut log_file = File::create(&log).with_context(|| format!("create {}", log.display()))?;
-    let mut command = qemu(machine, kernel, image, disk, case);
+    let mut command = qemu(boot);
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -62,21 +97,15 @@ pub(super) fn boot(
     });
     let deadline = Instant::now() + TIME_LIMIT;
     let mut result = Err(anyhow!(
-        "the machine ended before all cases had run; its console is in {}",
+        "the machine ended before it was done; its console is in {}",
         log.display()
     ));
-    let mut cases = Cases::default();
     loop {
         match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(line) => {
                 writeln!(log_file, "{line}")?;
-                // Firmware and kernel may have left a partial line before ours.
-                let at = line.find("case ").or_else(|| line.find("    | "));
-                if let Some(at) = at {
-                    eprintln!("[{name}] {}", &line[at..]);
-                }
-                if cases.hear(&line[at.unwrap_or(0)..]) {
-                    result = Ok(std::mem::take(&mut cases));
+                if hear(&line) {
+                    result = Ok(());
                 }
             }
             Err(RecvTimeoutError::Timeout) => {
@@ -103,37 +132,43 @@ pub(super) fn boot(
     result
 }
 
-fn qemu(
-    machine: Machine,
-    kernel: &Path,
-    image: &Path,
-    disk: Option<&Path>,
-    case: Option<&str>,
-) -> Command {
+fn qemu(boot: Boot<'_>) -> Command {
+    let Boot {
+        machine,
+        kernel,
+        image,
+        disk,
+        task,
+        counted,
+    } = boot;
     let (program, hardware, console): (_, &[&str], _) = match machine.arch {
+        Arch::Amd64 => ("qemu-system-x86_64", &["-M", "q35"], "ttyS0"),
+        Arch::Arm64 => ("qemu-system-aarch64", &["-M", "virt"], "ttyAMA0"),
+    };
+    let (accelerator, cpus): (&[&str], _) = match machine.arch {
+        _ if counted => (
+            &[
+                "-accel",
+                "tcg,thread=single",
+                "-icount",
+                "shift=0,sleep=off",
+            ],
+            "1",
+        ),
         // Multi-threaded translation crashed one boot in three.
-        Arch::Amd64 => (
-            "qemu-system-x86_64",
-            &["-M", "q35", "-accel", "tcg,thread=single"],
-            "ttyS0",
-        ),
-        Arch::Arm64 => (
-            "qemu-system-aarch64",
-            &["-M", "virt", "-accel", "tcg,thread=multi"],
-            "ttyAMA0",
-        ),
+        Arch::Amd64 => (&["-accel", "tcg,thread=single"], "2"),
+        Arch::Arm64 => (&["-accel", "tcg,thread=multi"], "2"),
     };
     let mut line = format!(
-        "console={console} quiet loglevel=4 panic=-1 mitigations=off archtrace.tier={} {}",
+        "console={console} quiet loglevel=4 panic=-1 mitigations=off archtrace.tier={} {} {task}",
         machine.tier, machine.options
     );
-    if let Some(case) = case {
-        line.push_str(&format!(" archtrace.case={case}"));
-    }
     let mut memory = "1024";
     let mut command = Command::new(program);
-    if let Some(disk) = disk {
+    if machine.pods {
         line.push_str(PODS);
+    }
+    if let Some(disk) = disk {
         // Also for what a disk would hold elsewhere: caches of files, and writes not yet done.
         memory = "2048";
         let drive = format!(
@@ -142,13 +177,13 @@ fn qemu(
         );
         command.args(["-drive", &drive, "-device", "virtio-blk-pci,drive=disk"]);
     }
-    command.args(hardware).args([
+    command.args(hardware).args(accelerator).args([
         "-cpu",
         machine.cpu,
         "-m",
         memory,
         "-smp",
-        "2",
+        cpus,
         "-nodefaults",
         "-display",
         "none",

@@ -1,4 +1,4 @@
-//! The disk of a machine that runs pods: Debian's systemd, containerd and runc, and nothing else.
+//! Disks of machines: Debian's packages as they are unpacked, and what they need besides.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ const PACKAGES: [&str; 2] = ["containerd", "systemd"];
 /// The packages take 250 MiB, tests' images and containers less than that. The file is sparse.
 const SIZE: &str = "1G";
 
-/// What PID 1 finds besides the packages. `init` in [`super::image`] has put the programs to
+/// What PID 1 of a node finds besides the packages. `init` in [`super::image`] has put the programs to
 /// `/opt/archtrace` before.
 const FILES: [(&str, &str); 8] = [
     ("etc/group", "root:x:0:\n"),
@@ -69,15 +69,50 @@ const DIRECTORIES: [&str; 10] = [
 /// They look for disks, consoles and the like, which takes seconds on an emulated CPU.
 const GENERATORS: &str = "usr/lib/systemd/system-generators";
 
-/// The disk for `arch`, made if it is not in the cache. Machines get a copy-on-write view of it.
+/// What is on a disk besides the packages.
+#[derive(Clone, Copy, Debug)]
+struct Content {
+    files: &'static [(&'static str, &'static str)],
+    directories: &'static [&'static str],
+    /// Of the packages.
+    without: &'static [&'static str],
+}
+
+const NODE: Content = Content {
+    files: &FILES,
+    directories: &DIRECTORIES,
+    without: &[GENERATORS],
+};
+
+/// Mount points: peers see the kernel's file systems of the machine, and files of the run.
+const PEERS: Content = Content {
+    files: &[],
+    directories: &["dev", "proc", "sys", "tmp"],
+    without: &[],
+};
+
+/// The disk of a node with pods for `arch`, Debian's systemd, containerd and runc and nothing else, made
+/// if it is not in the cache. Machines get a copy-on-write view of it.
 ///
 /// # Errors
 /// If the packages cannot be had, or the file system not be made.
 pub(crate) fn disk(arch: Arch) -> Result<PathBuf> {
     let packages = apt::unpack_all(SUITE, arch.as_str(), &PACKAGES)?;
+    make(arch, &packages, NODE)
+}
+
+/// The disk with what [`crate::bench::peers`] has unpacked.
+///
+/// # Errors
+/// If the file system cannot be made.
+pub(super) fn of_peers(arch: Arch, packages: &Path) -> Result<PathBuf> {
+    make(arch, packages, PEERS)
+}
+
+fn make(arch: Arch, packages: &Path, content: Content) -> Result<PathBuf> {
     let contents = packages.join(apt::CONTENTS);
     let contents = fs::read(&contents).with_context(|| format!("read {}", contents.display()))?;
-    let recipe = format!("{FILES:?}{DIRECTORIES:?}{SIZE}");
+    let recipe = format!("{content:?}{SIZE}");
     let digest = Sha256::new().chain_update(contents).chain_update(recipe);
     let digest: String = digest
         .finalize()
@@ -91,11 +126,11 @@ pub(crate) fn disk(arch: Arch) -> Result<PathBuf> {
         return Ok(path);
     }
     fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
-    progress::during(&format!("make the disk for {}", arch.as_str()), || {
+    progress::during(&format!("make a disk for {}", arch.as_str()), || {
         // On the file system of the packages, so that their files need no copies.
         let work = tempfile::Builder::new().prefix(".disk").tempdir_in(&dir)?;
         let root = work.path().join("root");
-        fill(&packages, &root)?;
+        fill(packages, &root, content)?;
         let file = work.path().join("disk");
         File::create(&file).with_context(|| format!("create {}", file.display()))?;
         ended(
@@ -109,19 +144,26 @@ pub(crate) fn disk(arch: Arch) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn fill(packages: &Path, root: &Path) -> Result<()> {
+fn fill(packages: &Path, root: &Path, content: Content) -> Result<()> {
+    let Content {
+        files,
+        directories,
+        without,
+    } = content;
     ended(Command::new("cp").arg("-al").args([packages, root]))?;
-    fs::remove_dir_all(root.join(GENERATORS)).context("remove systemd's generators")?;
-    for dir in DIRECTORIES {
+    for dir in without {
+        fs::remove_dir_all(root.join(dir)).with_context(|| format!("remove {dir}"))?;
+    }
+    for dir in directories {
         fs::create_dir_all(root.join(dir)).with_context(|| format!("create {dir} of the disk"))?;
     }
-    for (name, content) in FILES {
+    for (name, text) in files {
         let file = root.join(name);
         // Not into the package's file, which is linked.
         if file.exists() {
             fs::remove_file(&file).with_context(|| format!("replace {}", file.display()))?;
         }
-        fs::write(&file, content).with_context(|| format!("write {}", file.display()))?;
+        fs::write(&file, text).with_context(|| format!("write {}", file.display()))?;
     }
     Ok(())
 }

@@ -11,7 +11,16 @@ use crate::cpio::Archive;
 use crate::kernel::Kernel;
 use crate::{emulator, paths};
 
-/// Writes the initramfs for `machine`, with what is to be deployed there, and returns its path.
+/// What every machine has.
+const PROGRAMS: [&str; 4] = [
+    "archtrace",
+    "archtrace-agent",
+    "archtrace-collector",
+    "archtrace-vm-tests",
+];
+
+/// Writes the initramfs for `machine`, with `further` of the `programs` and with what is to be deployed there,
+/// and returns its path.
 ///
 /// # Errors
 /// If one of its files is missing or it cannot be written.
@@ -19,6 +28,7 @@ pub(super) fn make(
     machine: Machine,
     kernel: &Kernel,
     programs: &Path,
+    further: &[&str],
     deployed: &[deploy::File],
 ) -> Result<PathBuf> {
     let path = paths::logs().join(format!("{}.cpio", machine.name().replace(' ', "-")));
@@ -31,27 +41,19 @@ pub(super) fn make(
     }
     // Before devtmpfs is mounted the kernel gives init this console.
     archive.device("dev/console", (5, 1))?;
-    let files = [
-        (
-            "bin/archtrace-vm-tests",
-            programs.join("archtrace-vm-tests"),
-        ),
-        ("bin/archtrace", programs.join("archtrace")),
-        ("bin/archtrace-agent", programs.join("archtrace-agent")),
-        (
-            "bin/archtrace-collector",
-            programs.join("archtrace-collector"),
-        ),
-        ("bin/emulator", emulator::static_qemu(machine.arch)?),
-    ];
+    let names = PROGRAMS.iter().chain(further);
+    let own = names.map(|name| (format!("bin/{name}"), programs.join(name)));
+    let emulator = (
+        "bin/emulator".to_owned(),
+        emulator::static_qemu(machine.arch)?,
+    );
     // They are loaded in the order of their names.
     let modules = kernel
         .modules
         .iter()
         .enumerate()
         .map(|(at, module)| (format!("modules/{at:02}.ko"), module.clone()));
-    let files = files.map(|(name, source)| (name.to_owned(), source));
-    for (name, source) in files.into_iter().chain(modules) {
+    for (name, source) in own.chain([emulator]).chain(modules) {
         let content = fs::read(&source).with_context(|| format!("read {}", source.display()))?;
         archive
             .file(&name, &content)
