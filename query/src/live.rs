@@ -341,15 +341,24 @@ impl<S: Read> Live<S> {
     }
 
     /// Which nodes of these clusters an answer cannot speak for; of all clusters if there are none.
+    pub(crate) async fn known_coverage_of(
+        &self,
+        clusters: &[String],
+    ) -> Result<Arc<Coverage>, Status> {
+        if clusters.is_empty() {
+            return self.known_coverage().await;
+        }
+        let heads = self.shared.store.heads().await.map_err(unavailable)?;
+        Ok(Arc::new(self.shared.coverage_of(&heads, clusters)))
+    }
+
+    /// The same as a part of an answer.
     pub(crate) async fn coverage_of_clusters(
         &self,
         clusters: &[String],
     ) -> Result<Option<v1::NodeCoverage>, Status> {
-        if clusters.is_empty() {
-            return self.coverage().await;
-        }
-        let heads = self.shared.store.heads().await.map_err(unavailable)?;
-        Ok(Some((&self.shared.coverage_of(&heads, clusters)).into()))
+        let coverage = self.known_coverage_of(clusters).await?;
+        Ok(Some(coverage.as_ref().into()))
     }
 
     /// Nodes that should report and never did, in order.

@@ -272,6 +272,23 @@ fn silent_nodes_leave_open_whether_there_are_more() {
 }
 
 #[test]
+fn silent_nodes_of_other_clusters_hide_no_pods_of_this_one() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("nodes");
+    fs::write(&path, "c/n2\nother/n9\n").expect("writes");
+    let collector = Collector::new(Setup {
+        nodes: Nodes::File(path),
+        ..Setup::default()
+    });
+    collector.report(&arm64("n2", vec![container("web-1", &[NATIVE])]));
+    check(&collector, &NOW, 3, &["n9", "silent_nodes"]);
+    let of_cluster = [&NOW[..], &["--cluster", "c"]].concat();
+    check(&collector, &of_cluster, 0, &["native"]);
+    let (_, _, warned) = run(&collector, &of_cluster);
+    assert_eq!(warned, "");
+}
+
+#[test]
 fn it_watches_until_something_is_not_native() {
     let collector = native();
     let args = [

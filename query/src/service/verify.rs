@@ -182,6 +182,14 @@ impl<S: Read> Watching<S> {
     /// What is known now.
     async fn report(&mut self, which: Ask) -> Result<Report, Status> {
         let query = &self.query;
+        if let Some(cluster) = &self.wanted.cluster {
+            // What is followed tells of all clusters.
+            let of_cluster = query
+                .live
+                .known_coverage_of(std::slice::from_ref(cluster))
+                .await?;
+            self.coverage = Some(Coverage::clone(&of_cluster));
+        }
         self.deaths
             .read(query, &self.wanted, self.facts.iter(), self.since, which)
             .await?;
