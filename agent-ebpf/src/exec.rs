@@ -3,12 +3,12 @@
 use archtrace_ebpf::abi::{CellKey, ident, mode, path_kind};
 use aya_ebpf::helpers::generated::bpf_get_current_cgroup_id;
 
-use crate::kernel::{FileId, Head, Read, file_id};
+use crate::kernel::{FileId, Head, Read, current, file_id};
 use crate::record::{Facts, Name, Start};
 use crate::state::{
-    FLIGHTS, INSIDE, INTERPRETERS, Slot, anything_alive, config, is_emulator, keeps_inside, scratch,
+    FLIGHTS, INTERPRETERS, Slot, anything_alive, config, is_emulator, keeps_inside, scratch,
 };
-use crate::{cells, names, pass, record, tasks};
+use crate::{cells, inside, names, pass, record, tasks};
 
 /// `sched_process_exec`, the common case: a native binary that is known, while nothing emulated is
 /// alive, is counted with one look. Whether it was that.
@@ -16,7 +16,7 @@ use crate::{cells, names, pass, record, tasks};
 /// Apart from the rest, so that its instructions and what it reads are few cache lines: after an
 /// exec all of them are cold.
 #[inline(always)]
-pub(crate) fn is_counted<R: Read>(task: *const u8, bprm: *const u8) -> bool {
+pub(crate) fn is_counted<R: Read>(bprm: *const u8) -> bool {
     if anything_alive() {
         return false;
     }
@@ -35,7 +35,7 @@ pub(crate) fn is_counted<R: Read>(task: *const u8, bprm: *const u8) -> bool {
     if key.mode != mode::NATIVE || !cells::hot(&key.words()) {
         return false;
     }
-    end_of_exec(task);
+    end_of_exec();
     true
 }
 
@@ -92,14 +92,15 @@ pub(crate) fn on_exec<R: Read>(task: *const u8, bprm: *const u8) {
     if config!(header_hook) != 0 && anything_alive() {
         pass::forget(task as u64);
     }
-    end_of_exec(task);
+    end_of_exec();
 }
 
 /// It succeeded, whether or not its return is seen.
 #[inline(always)]
-fn end_of_exec(task: *const u8) {
+fn end_of_exec() {
     if keeps_inside() {
-        let _ = INSIDE.remove(task as u64);
+        // The verifier lets nobody reckon with the pointer that the hook hands over.
+        let _ = inside::leave(current());
     }
 }
 

@@ -12,9 +12,19 @@ pub(crate) trait Read {
     /// Reads a `T` at `offset` bytes behind `base`; zeros where that is not mapped.
     ///
     /// # Safety
-    /// `T` must be an integer or pointer. For [`Typed`], `base` must come from the context or
+    /// `T` must be an integer or pointer, or for [`Probed`] an array of these. For [`Typed`], `base` must come from the context or
     /// from another typed read, and `offset` from the configuration.
     unsafe fn get<T: Copy>(base: *const u8, offset: u32) -> T;
+
+    /// The first eight bytes at `offset` behind `base`, and the four behind the first 16.
+    ///
+    /// # Safety
+    /// As for [`Read::get`]; 24 bytes must be there.
+    #[inline(always)]
+    unsafe fn head(base: *const u8, offset: u32) -> (u64, u32) {
+        // SAFETY: the caller's.
+        unsafe { (Self::get(base, offset), Self::get(base, offset + 16)) }
+    }
 }
 
 /// Direct loads through a pointer whose type the verifier knows.
@@ -34,9 +44,10 @@ impl Read for Typed {
 impl Read for Probed {
     #[inline(always)]
     unsafe fn get<T: Copy>(base: *const u8, offset: u32) -> T {
-        let mut value = MaybeUninit::<T>::zeroed();
-        // SAFETY: the destination is as large as said; the helper checks the source and zeroes
-        // the destination if it cannot be read.
+        // Zeros here would be written a byte at a time.
+        let mut value = MaybeUninit::<T>::uninit();
+        // SAFETY: the destination is as large as said; the helper checks the source, and writes all of the
+        // destination: zeros if it cannot be read (bpf_probe_read_kernel_common, kernel/trace/bpf_trace.c).
         unsafe {
             bpf_probe_read_kernel(
                 value.as_mut_ptr().cast(),
@@ -45,6 +56,15 @@ impl Read for Probed {
             );
             value.assume_init()
         }
+    }
+
+    /// In one call: it costs more than what it copies.
+    #[inline(always)]
+    unsafe fn head(base: *const u8, offset: u32) -> (u64, u32) {
+        // SAFETY: the caller's; an array of integers is as good as one.
+        let [start, _, machine]: [u64; 3] = unsafe { Self::get(base, offset) };
+        // The node's byte order is little-endian.
+        (start, machine as u32)
     }
 }
 
@@ -98,7 +118,7 @@ impl Head {
     pub(crate) fn of<R: Read>(bprm: *const u8) -> Self {
         let buf = config!(binprm_buf);
         // SAFETY: `buf` is 256 bytes long (`BINPRM_BUF_SIZE`).
-        let (start, machine): (u64, u32) = unsafe { (R::get(bprm, buf), R::get(bprm, buf + 16)) };
+        let (start, machine) = unsafe { R::head(bprm, buf) };
         let magic = start as u32;
         if magic != ELF_MAGIC {
             return Self {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `probes/*` | one hook each: a thin entry that reads its arguments |
 //! | `exec`, `pass`, `failure`, `tasks` | what the hooks share: what an exec, a pass, a refusal, a task means |
+//! | `inside` | who is in the middle of an exec, for returns without arguments |
 //! | `signal` | a death by SIGILL |
 //! | `cgroup` | the name of a cgroup, when it is made |
 //! | `cells` | counting, and when to send a record |
@@ -20,6 +21,7 @@ mod cells;
 mod cgroup;
 mod exec;
 mod failure;
+mod inside;
 mod kernel;
 mod names;
 mod pass;

@@ -38,11 +38,6 @@ pub(crate) static TASKS: HashMap<u64, TrackedTask> = HashMap::with_max_entries(4
 #[map]
 pub(crate) static FLIGHTS: HashMap<u64, Flight> = HashMap::with_max_entries(320, 0);
 
-/// `linux_binprm` of execs that are inside `bprm_execve` (kretprobe only), by task. Those whose
-/// return was missed would stay; the least recent ones make room.
-#[map]
-pub(crate) static INSIDE: LruHashMap<u64, u64> = LruHashMap::with_max_entries(1024, 0);
-
 /// What interpreter strings stand for (without the header hook only), by their hash.
 #[map]
 pub(crate) static INTERPRETERS: HashMap<u64, Interpreter> = HashMap::with_max_entries(1024, 0);
@@ -202,7 +197,7 @@ struct Live {
     /// Entries in [`TASKS`] plus entries in [`FLIGHTS`]: while it is 0, nothing emulated is alive,
     /// and the programs on fork and free end at this one load.
     alive: AtomicU64,
-    /// Whether execs are kept in [`INSIDE`]: known once the program that does so has run.
+    /// Whether execs are kept in [`crate::inside`]: known once the program that does so has run.
     keeps_inside: AtomicU64,
 }
 

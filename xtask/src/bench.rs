@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use signal_hook::consts::{SIGHUP, SIGINT};
 
-use crate::vm::{self, Arch, Version};
+use crate::vm::{self, Arch, Bench, Version};
 use crate::{apt, binaries, emulator, paths, progress, setup};
 
 /// The suite that the peers are of.
@@ -26,20 +26,16 @@ pub(crate) struct Args {
 #[derive(clap::Subcommand)]
 enum What {
     /// What an exec costs, what the agent uses, how fast it tells (the default; needs root)
-    Agent,
+    #[command(after_help = COUNTED_HELP)]
+    Agent(Place),
     /// The agent beside execsnoop (bpftrace's and libbpf-tools') and auditd, in one table (needs root)
     #[command(after_help = PEERS_HELP)]
     Peers {
         /// A little of everything, in a minute; the figures mean nothing
         #[arg(long)]
         quick: bool,
-        /// In a virtual machine with this kernel, which counts instructions instead of time: tells of hooks that
-        /// this machine may not have, and says the same every time
-        #[arg(long, value_enum)]
-        kernel: Option<Version>,
-        /// Architecture of that machine [default: this machine's]
-        #[arg(long, value_enum, requires = "kernel")]
-        arch: Option<Arch>,
+        #[command(flatten)]
+        place: Place,
     },
     /// What a collector costs and how fast it is, with fleets of several sizes beside it
     Collector {
@@ -48,6 +44,37 @@ enum What {
         options: Vec<String>,
     },
 }
+
+#[derive(Clone, Copy, clap::Args)]
+struct Place {
+    /// In a virtual machine with this kernel, which counts instructions instead of time: tells of hooks that
+    /// this machine may not have, and says the same every time
+    #[arg(long, value_enum)]
+    kernel: Option<Version>,
+    /// Architecture of that machine [default: this machine's]
+    #[arg(long, value_enum, requires = "kernel")]
+    arch: Option<Arch>,
+}
+
+impl Place {
+    /// The machine, unless it is this one.
+    fn machine(self) -> Result<Option<(Version, Arch)>> {
+        let Some(kernel) = self.kernel else {
+            return Ok(None);
+        };
+        let arch = self.arch.or(Arch::host());
+        let arch = arch.context("say which one: --arch amd64 or --arch arm64")?;
+        Ok(Some((kernel, arch)))
+    }
+}
+
+const COUNTED_HELP: &str = "\
+With --kernel nothing happens to this machine: all of it runs in a virtual one, for some minutes. There a nanosecond is
+an instruction: what caches, memory and the CPU's pipelines make of them is not in the figures.
+
+Examples:
+  sudo -E env \"PATH=$PATH\" cargo xtask bench agent
+  cargo xtask bench agent --kernel 6.1 --arch arm64    tier 2: what each program costs, in instructions";
 
 const PEERS_HELP: &str = "\
 Takes five minutes. The peers are Debian's, unpacked into the cache and not installed (100 MB of packages the first
@@ -65,27 +92,32 @@ Examples:
 pub(crate) fn main(args: &Args) -> Result<()> {
     let Args { what } = args;
     match what {
-        None | Some(What::Agent) => measure(|bench| {
-            bench.arg("agent");
-            Ok(())
-        }),
-        Some(What::Peers {
-            quick,
-            kernel: None,
-            ..
-        }) => measure(|bench| peers(bench, *quick)),
-        Some(What::Peers {
-            quick,
-            kernel: Some(kernel),
-            arch,
-        }) => {
-            let arch = arch
-                .or(Arch::host())
-                .context("say which one: --arch amd64 or --arch arm64")?;
-            vm::bench_peers(*kernel, arch, *quick, unpacked)
-        }
+        None => agent(),
+        Some(What::Agent(place)) => match place.machine()? {
+            None => agent(),
+            Some((kernel, arch)) => {
+                setup::prepare(setup::Purpose::Vm)?;
+                vm::bench(kernel, arch, &Bench::Agent)
+            }
+        },
+        Some(What::Peers { quick, place }) => match place.machine()? {
+            None => measure(|bench| peers(bench, *quick)),
+            Some((kernel, arch)) => {
+                setup::prepare(setup::Purpose::Vm)?;
+                let root = unpacked(arch)?;
+                let quick = *quick;
+                vm::bench(kernel, arch, &Bench::Peers { root, quick })
+            }
+        },
         Some(What::Collector { options }) => collector(options),
     }
+}
+
+fn agent() -> Result<()> {
+    measure(|bench| {
+        bench.arg("agent");
+        Ok(())
+    })
 }
 
 /// Runs `tests/bench` with what `task` adds to its arguments.

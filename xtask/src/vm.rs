@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-pub(crate) use bench::peers as bench_peers;
+pub(crate) use bench::{Bench, bench};
 use boot::Boot;
 pub(crate) use disk::disk;
 pub(crate) use machine::{Arch, Machine, Version, matrix};

@@ -8,7 +8,7 @@ use crate::kernel::{Probed, Typed};
 
 #[btf_tracepoint(function = "sched_process_exec")]
 fn exec_typed(ctx: BtfTracePointContext) -> i32 {
-    if !is_counted::<Typed>(ctx.arg(0), ctx.arg(2)) {
+    if !is_counted::<Typed>(ctx.arg(2)) {
         exec_typed_fully(&ctx);
     }
     0
@@ -21,7 +21,7 @@ fn exec_typed_fully(ctx: &BtfTracePointContext) {
 
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
 fn exec_probed(ctx: RawTracePointContext) -> i32 {
-    if !is_counted::<Probed>(ctx.arg(0), ctx.arg(2)) {
+    if !is_counted::<Probed>(ctx.arg(2)) {
         exec_probed_fully(&ctx);
     }
     0

@@ -137,19 +137,23 @@ pub(crate) struct Optional {
     pub(crate) cgroup: bool,
 }
 
-/// Loads the object with `config` and attaches; no hook of a tier below `best_tier` is tried. With
-/// `log`, the programs say what they do.
+/// Loads the object with `config` and attaches; no hook of a tier below `best_tier` is tried.
 ///
 /// # Errors
 /// The kernel refuses the object, or nothing serves exec, fork or free.
 pub(crate) fn attach(
+    loader: EbpfLoader<'_>,
     config: &Config,
     btf: &Btf,
     best_tier: u32,
     optional: &Optional,
-    log: bool,
 ) -> Result<Attached, AttachError> {
-    let mut ebpf = load(config, true, log)?;
+    let [with_header, without_header] = [1, 0].map(|header_hook| Config {
+        header_hook,
+        ..*config
+    });
+    let mut loader = loader;
+    let mut ebpf = load(loader.override_global("CONFIG", &with_header, true))?;
     let mut missing = Vec::new();
     // What ends and inherits first: a task that begins to count must not end unseen.
     let mut ends = attach_ends(&mut ebpf, btf, &mut missing)?;
@@ -158,7 +162,7 @@ pub(crate) fn attach(
         Ok(report) => report,
         Err(reasons) => {
             // The programs are told at load, so that the verifier drops what is not needed.
-            ebpf = load(config, false, log)?;
+            ebpf = load(loader.override_global("CONFIG", &without_header, true))?;
             ends = attach_ends(&mut ebpf, btf, &mut missing)?;
             HookReport {
                 name: "header".to_owned(),
@@ -237,27 +241,27 @@ fn required(
     })
 }
 
-fn load(config: &Config, header_hook: bool, log: bool) -> Result<Ebpf, AttachError> {
-    let config = Config {
-        header_hook: u32::from(header_hook),
-        ..*config
-    };
+/// What loads the object. With `log`, the programs say what they do.
+///
+/// To make one reads and takes apart the types of the kernel, 15 MB, whether or not they are wanted: so it is
+/// made first, once, and lets go of them.
+pub(crate) fn loader(log: bool) -> EbpfLoader<'static> {
     let mut loader = EbpfLoader::new();
+    // rustc emits no relocations against the kernel's types; ours are in the configuration.
+    loader.btf(None);
     // Level 0 is below all levels: the verifier drops every log statement.
-    let level = if log { u8::MAX } else { 0 };
+    let level = if log { &u8::MAX } else { &0 };
+    loader.override_global("AYA_LOG_LEVEL", level, true);
     if !log {
         loader.map_max_entries("AYA_LOGS", SMALLEST_RING);
     }
     loader
-        .override_global("AYA_LOG_LEVEL", &level, true)
-        // rustc emits no relocations against the kernel's types; ours are in `config`.
-        .btf(None)
-        .override_global("CONFIG", &config, true)
-        .load(aya::include_bytes_aligned!(concat!(
-            env!("OUT_DIR"),
-            "/programs.o"
-        )))
-        .map_err(|error| AttachError::Load(with_causes(&error)))
+}
+
+fn load(loader: &mut EbpfLoader<'_>) -> Result<Ebpf, AttachError> {
+    let object = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/programs.o"));
+    let loaded = loader.load(object);
+    loaded.map_err(|error| AttachError::Load(with_causes(&error)))
 }
 
 /// A ring buffer is at least a page, the largest of which is 64 KiB.

@@ -78,6 +78,7 @@ impl Sensor {
     /// # Errors
     /// A kernel without BTF, a missing privilege, or no way to see an exec at all.
     pub(crate) fn start(node: Arch, best_tier: u32, log: bool) -> Result<Self, SensorError> {
+        let loader = hooks::loader(log);
         let path = PathBuf::from(btf::VMLINUX);
         let bytes = std::fs::read(&path).map_err(|error| SensorError::NoBtf { path, error })?;
         let offsets::Offsets {
@@ -87,12 +88,13 @@ impl Sensor {
             sees_signals,
             sees_cgroups,
         } = offsets::resolve(&bytes, node)?;
+        drop(bytes);
         config.hash_seed = archtrace_sink::random();
         let optional = Optional {
             signal: sees_signals,
             cgroup: sees_cgroups,
         };
-        let attached = hooks::attach(&config, &types, best_tier, &optional, log)?;
+        let attached = hooks::attach(loader, &config, &types, best_tier, &optional)?;
         let attached_at = SystemTime::now();
         let mut ebpf = attached.ebpf;
         missing.extend(attached.missing);

@@ -82,6 +82,7 @@ impl Outcome {
 /// All of them, in the order in which they should run.
 pub const ALL: &[Case] = &[
     everywhere("preflight", &[], preflight::hooks_are_proven),
+    everywhere("preflight_memory", &[], preflight::starts_leave_nothing),
     everywhere("privileges", &[], privileges::given_up),
     everywhere("node_described", &[], node::described),
     everywhere("node_pages", &[36], node::pages),

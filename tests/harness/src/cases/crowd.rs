@@ -153,7 +153,7 @@ fn resident(pid: Pid) -> Result<u64> {
 }
 
 /// `RssAnon`, in kB: without the pages of files.
-fn own(pid: Pid) -> Result<u64> {
+pub(super) fn own(pid: Pid) -> Result<u64> {
     status(pid, "RssAnon:")
 }
 

@@ -10,10 +10,10 @@ pub(super) fn rows(figures: &[Option<Figures>], alone: Alone) -> Vec<Row> {
     let execs = figures.iter().flatten().map(|figures| figures.storm.execs);
     let execs = thousands(execs.max().unwrap_or(0) as f64);
     let rate = thousands(alone.rate);
-    let slow = if alone.tier == 3 {
-        TRACEPOINTS
-    } else {
-        UNKNOWN
+    let slow = match alone.tier {
+        3 => TRACEPOINTS,
+        2 => KPROBES,
+        _ => UNKNOWN,
     };
     let least = |name: &str, cell: fn(&Figures) -> Cell| Row::new(name, Best::Least, figures, cell);
     let most = |name: String, cell: fn(&Figures) -> Cell| Row::new(name, Best::Most, figures, cell);
@@ -85,6 +85,9 @@ pub(super) const UNKNOWN: &str = "nobody has found out why yet";
 const TRACEPOINTS: &str = "in tier 3 the kernel takes each system call of the machine by a path that is some 20 ns \
                            slower, and to start a program takes some 140 of them; tiers 1 and 2 do without those \
                            tracepoints";
+
+const KPROBES: &str = "in tier 2 the kernel takes an exception to come to a kprobe, and on arm64 one more to go on, which \
+                       costs more than what our programs do there; tier 1 does without";
 
 const IDLE: &str = "who waits for records does nothing until one comes; the agent reads counters and says every few \
                     seconds that it is alive";
