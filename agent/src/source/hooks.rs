@@ -116,15 +116,16 @@ const FREE: [Way; 2] = [
     },
 ];
 
+// On every kernel the best there is.
 const SIGNAL: [Way; 1] = [Way {
     mechanism: "raw_tp",
-    tier: 2,
+    tier: 1,
     programs: &["signal"],
 }];
 
 const CGROUP: [Way; 1] = [Way {
     mechanism: "raw_tp",
-    tier: 2,
+    tier: 1,
     programs: &["cgroup"],
 }];
 

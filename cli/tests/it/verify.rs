@@ -1,8 +1,7 @@
 //! The gate: exit codes, and what is said with them.
 
-use std::fs;
+mod silent;
 
-use archtrace_collector::fleet::Nodes;
 use archtrace_facts::arch::Arch::{Amd64, Arm64};
 use archtrace_facts::fact::{EventKind, FactKey, Mode};
 use serde_json::Value;
@@ -10,7 +9,7 @@ use serde_json::Value;
 use super::program::{end, spawn, start};
 use super::records::instruction;
 use super::support::fleet::{Container, Node, arm64, container};
-use super::support::{Collector, Setup, ago, archtrace, event, key};
+use super::support::{Collector, ago, archtrace, event, key};
 
 const NATIVE: (&str, archtrace_facts::arch::Arch, Mode) = ("/web", Arm64, Mode::Native);
 const EMULATED: (&str, archtrace_facts::arch::Arch, Mode) = ("/opt/x", Amd64, Mode::Emulated);
@@ -235,57 +234,6 @@ fn what_cannot_be_known_does_not_pass() {
             &["native"],
         );
     }
-}
-
-#[test]
-fn silent_nodes_leave_open_whether_there_are_more() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let path = dir.path().join("nodes");
-    fs::write(&path, "c/n1\nc/n2\nc/n9\n").expect("writes");
-    let collector = Collector::new(Setup {
-        nodes: Nodes::File(path),
-        ..Setup::default()
-    });
-    collector.report(&arm64("n2", vec![container("web-1", &[NATIVE])]));
-    check(
-        &collector,
-        &NOW,
-        3,
-        &[
-            "1 node(s) do not report",
-            "n9",
-            "--expect-pods",
-            "silent_nodes",
-        ],
-    );
-    check(
-        &collector,
-        &[&NOW[..], &["--expect-pods", "1"]].concat(),
-        0,
-        &["native"],
-    );
-    let (_, _, warned) = run(&collector, &NOW);
-    assert!(
-        warned.contains("warning: 1 node never reported"),
-        "{warned}"
-    );
-}
-
-#[test]
-fn silent_nodes_of_other_clusters_hide_no_pods_of_this_one() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let path = dir.path().join("nodes");
-    fs::write(&path, "c/n2\nother/n9\n").expect("writes");
-    let collector = Collector::new(Setup {
-        nodes: Nodes::File(path),
-        ..Setup::default()
-    });
-    collector.report(&arm64("n2", vec![container("web-1", &[NATIVE])]));
-    check(&collector, &NOW, 3, &["n9", "silent_nodes"]);
-    let of_cluster = [&NOW[..], &["--cluster", "c"]].concat();
-    check(&collector, &of_cluster, 0, &["native"]);
-    let (_, _, warned) = run(&collector, &of_cluster);
-    assert_eq!(warned, "");
 }
 
 #[test]

@@ -101,7 +101,7 @@ pub(crate) fn disk(arch: Arch) -> Result<PathBuf> {
     make(arch, &packages, NODE)
 }
 
-/// The disk with what [`crate::bench::peers`] has unpacked.
+/// The disk with what the agent is compared with, as it was unpacked.
 ///
 /// # Errors
 /// If the file system cannot be made.

@@ -13,7 +13,9 @@ pub(super) fn hooks_are_proven(world: &mut World) -> Result<Outcome> {
         .as_array()
         .with_context(|| format!("no hooks in {node}"))?;
     let mut told = Vec::new();
-    for name in ["header", "failure", "exec", "fork", "free"] {
+    for name in [
+        "header", "failure", "exec", "fork", "free", "signal", "cgroup",
+    ] {
         let hook = hooks
             .iter()
             .find(|hook| hook["name"] == name)
