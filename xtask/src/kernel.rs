@@ -22,16 +22,17 @@ pub(crate) struct Kernel {
 /// What every machine needs.
 const HANDLERS: [&str; 1] = ["binfmt_misc"];
 
-/// What a machine with a disk and containers needs besides; ext4 is built in.
-const DISK: [&str; 7] = [
+/// What a machine with a disk needs first; newer kernels have it built in.
+const BUS: [&str; 5] = [
     "virtio",
     "virtio_ring",
     "virtio_pci_legacy_dev",
     "virtio_pci_modern_dev",
     "virtio_pci",
-    "virtio_blk",
-    "overlay",
 ];
+
+/// What a machine with a disk and containers needs besides; ext4 is built in.
+const DISK: [&str; 2] = ["virtio_blk", "overlay"];
 
 /// Fetches the kernel if it is not in the cache.
 ///
@@ -54,7 +55,7 @@ pub(crate) fn with_disk(version: Version, arch: Arch) -> Result<Kernel> {
         "*/drivers/block/virtio_blk.ko*",
         "*/fs/overlayfs/overlay.ko*",
     ];
-    let modules = [&DISK[..], &HANDLERS].concat();
+    let modules = [&BUS[..], &DISK, &HANDLERS].concat();
     fetch(version, arch, "+disk", &patterns, &modules)
 }
 
@@ -84,10 +85,14 @@ fn fetch(
         part,
     };
     let dir = apt::unpack(package, patterns)?;
-    let module = |name: &&str| uncompressed(find(&dir, &format!("{name}.ko"))?);
+    let file = |name: &str| find(&dir, &format!("{name}.ko"));
+    let modules = modules
+        .iter()
+        .filter(|name| !BUS.contains(name) || file(name).is_ok())
+        .map(|name| uncompressed(file(name)?));
     Ok(Kernel {
         image: find(&dir.join("boot"), "vmlinuz-")?,
-        modules: modules.iter().map(module).collect::<Result<_>>()?,
+        modules: modules.collect::<Result<_>>()?,
     })
 }
 
