@@ -12,6 +12,7 @@ mod records;
 
 pub use cells::{
     CellKey, FileKey, ForeignCell, HOT_SLOTS, HotCell, IllegalCell, NativeCell, TrackedTask,
+    slot_of,
 };
 pub use config::Config;
 pub use execs::{Flight, Interpreter};

@@ -3,6 +3,7 @@
 //! Every exec comes by here twice, so it is a table with a place for each task and no hash map: a store and a
 //! compare, where a map's insert and removal take some hundred instructions each.
 
+use archtrace_ebpf::abi::slot_of;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::Array;
 
@@ -22,12 +23,9 @@ struct Inside {
 #[map]
 static INSIDE: Array<Inside> = Array::with_max_entries(SLOTS, 0);
 
-/// Fibonacci hashing: tasks are at multiples of their size.
 #[inline(always)]
 fn slot(task: u64) -> Option<*mut Inside> {
-    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-    let slot = task.wrapping_mul(GOLDEN) >> (64 - SLOTS.trailing_zeros());
-    INSIDE.get_ptr_mut(slot as u32)
+    INSIDE.get_ptr_mut(slot_of(task, SLOTS))
 }
 
 /// An exec begins. Whether one of the same task had not ended as far as is known.

@@ -12,8 +12,8 @@ pub(crate) trait Read {
     /// Reads a `T` at `offset` bytes behind `base`; zeros where that is not mapped.
     ///
     /// # Safety
-    /// `T` must be an integer or pointer, or for [`Probed`] an array of these. For [`Typed`], `base` must come from the context or
-    /// from another typed read, and `offset` from the configuration.
+    /// `T` must be an integer or pointer, or for [`Probed`] an array of these. For [`Typed`], `base`
+    /// must come from the context or from another typed read, and `offset` from the configuration.
     unsafe fn get<T: Copy>(base: *const u8, offset: u32) -> T;
 
     /// The first eight bytes at `offset` behind `base`, and the four behind the first 16.

@@ -186,6 +186,8 @@ pub(crate) fn run(machines: &[Machine], case: Option<&str>) -> Result<Vec<Report
     }
     // The longest go first, which are last here: nodes with pods, then arm64, so that no CPU waits for one of them.
     pending.sort_by_key(|(machine, ..)| (machine.pods, machine.arch == Arch::Arm64));
+    let task = case.map(|case| format!("archtrace.case={case}"));
+    let task = task.unwrap_or_default();
     let pending = Mutex::new(pending);
     let reports = Mutex::new(Vec::new());
     thread::scope(|scope| {
@@ -200,10 +202,10 @@ pub(crate) fn run(machines: &[Machine], case: Option<&str>) -> Result<Vec<Report
                         kernel: &kernel.image,
                         image: &image,
                         disk: disk.as_deref(),
-                        task: "",
+                        task: &task,
                         counted: false,
                     };
-                    let cases = boot::cases(boot, case);
+                    let cases = boot::cases(boot);
                     let report = Report {
                         machine,
                         cases,

@@ -63,14 +63,22 @@ impl CellKey {
         [self.cgroup, self.inode, rest]
     }
 
-    /// Its slot: Fibonacci hashing. Whoever makes keys collide only makes their own execs slower.
+    /// Its slot. Whoever makes keys collide only makes their own execs slower.
     #[must_use]
     #[inline(always)]
     pub const fn hot_slot(words: &[u64; 3]) -> u32 {
-        const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mixed = words[0].wrapping_mul(GOLDEN) ^ words[1];
-        (mixed.wrapping_mul(GOLDEN) >> (64 - HOT_SLOTS.trailing_zeros())) as u32
+        slot_of(words[0].wrapping_mul(GOLDEN) ^ words[1], HOT_SLOTS)
     }
+}
+
+/// 2^64 divided by the golden ratio.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// The slot of a number in a table of so many, a power of two: Fibonacci hashing.
+#[must_use]
+#[inline(always)]
+pub const fn slot_of(number: u64, slots: u32) -> u32 {
+    (number.wrapping_mul(GOLDEN) >> (64 - slots.trailing_zeros())) as u32
 }
 
 /// Counters of anything but a native binary.

@@ -153,6 +153,7 @@ pub(crate) fn attach(
         header_hook,
         ..*config
     });
+    // From here on for no longer than it has what it is told.
     let mut loader = loader;
     let mut ebpf = load(loader.override_global("CONFIG", &with_header, true))?;
     let mut missing = Vec::new();

@@ -42,17 +42,12 @@ pub(super) struct Boot<'a> {
     pub(super) counted: bool,
 }
 
-/// Runs the cases whose name contains `case`, and returns what they showed.
+/// Runs the cases that the machine is told to, and returns what they showed.
 ///
 /// # Errors
 /// See [`run`].
-pub(super) fn cases(boot: Boot<'_>, case: Option<&str>) -> Result<Cases> {
+pub(super) fn cases(boot: Boot<'_>) -> Result<Cases> {
     let name = boot.machine.name();
-    let task = case.map(|case| format!("archtrace.case={case}"));
-    let boot = Boot {
-        task: task.as_deref().unwrap_or_default(),
-        ..boot
-    };
     let mut cases = Cases::default();
     run(boot, |line| {
         // Firmware and kernel may have left a partial line before ours.

@@ -3,21 +3,28 @@
 use std::fs;
 
 use archtrace_collector::fleet::Nodes;
+use tempfile::TempDir;
 
 use super::super::support::fleet::{arm64, container};
 use super::super::support::{Collector, Setup};
 use super::{NATIVE, NOW, check, run};
 
-#[test]
-fn silent_nodes_leave_open_whether_there_are_more() {
+/// Of the nodes on a list, one reports, with a native pod. The list is there as long as what comes with it.
+fn only_n2_of(list: &str) -> (TempDir, Collector) {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("nodes");
-    fs::write(&path, "c/n1\nc/n2\nc/n9\n").expect("writes");
+    fs::write(&path, list).expect("writes");
     let collector = Collector::new(Setup {
         nodes: Nodes::File(path),
         ..Setup::default()
     });
     collector.report(&arm64("n2", vec![container("web-1", &[NATIVE])]));
+    (dir, collector)
+}
+
+#[test]
+fn silent_nodes_leave_open_whether_there_are_more() {
+    let (_list, collector) = only_n2_of("c/n1\nc/n2\nc/n9\n");
     check(
         &collector,
         &NOW,
@@ -44,14 +51,7 @@ fn silent_nodes_leave_open_whether_there_are_more() {
 
 #[test]
 fn silent_nodes_of_other_clusters_hide_no_pods_of_this_one() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let path = dir.path().join("nodes");
-    fs::write(&path, "c/n2\nother/n9\n").expect("writes");
-    let collector = Collector::new(Setup {
-        nodes: Nodes::File(path),
-        ..Setup::default()
-    });
-    collector.report(&arm64("n2", vec![container("web-1", &[NATIVE])]));
+    let (_list, collector) = only_n2_of("c/n2\nother/n9\n");
     check(&collector, &NOW, 3, &["n9", "silent_nodes"]);
     let of_cluster = [&NOW[..], &["--cluster", "c"]].concat();
     check(&collector, &of_cluster, 0, &["native"]);
